@@ -1,0 +1,141 @@
+"""From a folder of clips to a stream of examples, on one core or on many, with the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count as counting
+from pathlib import Path
+from typing import Any, TypeVar
+
+from synth.bank import Bank, Progress, open_bank
+from synth.recipe import Pool, draw, pools
+from synth.recordings import Rejected, TakeRules, clip_folders, required_kinds, scan
+from synth.render import render
+from synth.splits import Segment, split
+from synth.workers import ordered_map
+from wakeword.clips import KINDS, Example
+from wakeword.config import Config
+from wakeword.errors import DataError
+
+BATCH_EXAMPLES = 8  # go to a worker at a time
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A folder of clips, ready to draw from: decoded, trimmed, checked and split."""
+
+    config: Config
+    bank: Bank
+    phrases: tuple[str, ...]
+    splits: dict[str, dict[str, list[Segment]]]
+    rejected: tuple[Rejected, ...]
+
+    @cached_property
+    def pools(self) -> dict[str, dict[str, Pool]]:
+        return {name: pools(segments, self.config) for name, segments in self.splits.items()}
+
+    def example(self, split_name: str, index: int) -> Example:
+        """Example `index` of a split: a pure function of the clips, the seed, the split and the index."""
+        return render(draw(index, split_name, self.pools[split_name], self.config), self.bank, self.config)
+
+    def summary(self) -> dict[str, Any]:
+        """Files, groups and hours of each kind on each side, and how many files were rejected."""
+        rate = self.config.audio.sample_rate_hz
+        sides = {
+            name: {
+                kind: {
+                    "files": len(segments),
+                    "groups": len({segment.take.group for segment in segments}),
+                    "hours": round(sum(segment.samples for segment in segments) / rate / 3600.0, 4),
+                }
+                for kind, segments in kinds.items()
+            }
+            for name, kinds in self.splits.items()
+        }
+        return {"phrases": list(self.phrases), **sides, "rejected": len(self.rejected)}
+
+
+def open_clips(
+    clips_dir: str | Path | Mapping[str, str | Path],
+    config: Config,
+    phrases: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Clips:
+    """Finds, decodes (once; see `synth.bank`), checks and splits the recordings in `activates/ negatives/ backgrounds/`.
+
+    `clips_dir` is their parent, or a mapping of the three names to folders. Without `phrases` the parent's name is the
+    wake word. `progress(done, total)` counts the files while they are decoded. Files that cannot be used are in
+    `Clips.rejected`. Raises DataError when a folder is missing or empty, when nothing usable is left of a kind, or
+    when there is too little of it for both training and validation.
+    """
+    folders = clip_folders(clips_dir)
+    wanted = tuple(phrases or [folders["activates"].resolve().parent.name.replace("_", " ")])
+    required = required_kinds(config)
+    recordings, unread = scan(folders, wanted, required)
+    bank = open_bank(recordings, TakeRules.of(config), progress)
+    rejected = (*unread, *bank.rejected)
+    for kind in required:
+        if not any(take.kind == kind for take in bank.takes):
+            raise DataError(_nothing_left(kind, folders[kind], rejected))
+    for phrase in wanted:
+        if not any(take.label == phrase for take in bank.takes):
+            raise DataError(f"{folders['activates']}: got no usable recording of {phrase!r}, expected at least 2")
+    sides = split(bank.takes, config.synth.validation_fraction, config.synth.seed, config.audio.sample_rate_hz)
+    return Clips(config, bank, wanted, sides, rejected)
+
+
+def _nothing_left(kind: str, folder: Path, rejected: Sequence[Rejected]) -> str:
+    mine = [one for one in rejected if Path(one.path).is_relative_to(folder)]
+    first = f"; the first: {Path(mine[0].path).name}: {mine[0].reason}" if mine else ""
+    return f"{folder}: got {len(mine)} files and none is usable, expected {kind}{first}"
+
+
+def stream(
+    clips: Clips, config: Config, split: str, start: int = 0, count: int | None = None, workers: int = 0
+) -> Iterator[Example]:
+    """Yields examples start, start + 1, ... of a split, `count` of them or without end.
+
+    `config` must cut the same audio as the one that opened the clips; its `synth` section may differ. The bytes do not
+    depend on `workers`: 0 renders in this process, else so many processes render ahead by a few batches. Closing the
+    generator, an error or Ctrl-C ends them.
+    """
+    clips = clips if config is clips.config else _with_config(clips, config)
+    if workers == 0:
+        numbers = counting(start) if count is None else range(start, start + count)
+        yield from (clips.example(split, index) for index in numbers)
+        return
+    for batch in in_batches(clips, render_batch, split, start, count, workers):
+        yield from batch
+
+
+def _with_config(clips: Clips, config: Config) -> Clips:
+    if config.audio != clips.config.audio:
+        raise DataError(f"clips: opened for {clips.config.audio}, got a configuration with {config.audio}")
+    return Clips(config, clips.bank, clips.phrases, clips.splits, clips.rejected)
+
+
+def render_batch(clips: Clips, split: str, indices: range) -> list[Example]:
+    return [clips.example(split, index) for index in indices]
+
+
+def in_batches(
+    clips: Clips,
+    function: Callable[[Clips, str, range], Result],
+    split: str,
+    start: int,
+    count: int | None,
+    workers: int,
+) -> Iterator[Result]:
+    """`function(clips, split, indices)` for one batch of indices after the other, in order."""
+    stop = None if count is None else start + count
+    firsts = counting(start, BATCH_EXAMPLES) if stop is None else range(start, stop, BATCH_EXAMPLES)
+    jobs = ((split, _range(first, stop)) for first in firsts)
+    return ordered_map(function, clips, jobs, workers)
+
+
+def _range(first: int, stop: int | None) -> range:
+    last = first + BATCH_EXAMPLES
+    return range(first, last if stop is None else min(last, stop))

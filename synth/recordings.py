@@ -1,0 +1,228 @@
+"""A folder of recordings -> trimmed, checked takes as int16 [N] at one rate.
+
+Three folders: `activates/` (the wake word, said once a file), `negatives/` (anything else that is spoken) and
+`backgrounds/` (noise, rooms, music). Files may lie in sub-folders; the first sub-folder names the GROUP, that is the
+speaker or the session, and a group never lands on both sides of the split.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from synth.trim import word_bounds
+from wakeword.audio import AUDIO_SUFFIXES, read_blocks, to_int16
+from wakeword.clips import KINDS
+from wakeword.config import Config
+from wakeword.errors import AudioError, DataError
+
+# Audio that people do have and that cannot be decoded: named as rejected, where other files are simply ignored.
+FOREIGN_SUFFIXES = {".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr", ".webm", ".mp4", ".3gp"}
+MAX_UNTRIMMED_S = 60.0  # of an activate: whoever recorded longer than this did not record one word
+SHORT_NEGATIVE_S = 3.0  # up to this a negative is taken for one isolated utterance and trimmed like an activate
+CLIPPED_LEVEL = 0.999
+CLIPPED_SHARE = 0.01  # above this share of samples at full scale a recording is refused
+SILENT_PEAK = 1e-3  # -60 dBFS
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file that was found. `id` is its kind and its path inside that kind's folder, with forward slashes."""
+
+    id: str
+    path: Path
+    kind: str
+    label: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file that is not used, and why, in words for the user."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TakeRules:
+    """All that decides what becomes of a recording. Part of the bank's digest."""
+
+    sample_rate_hz: int
+    min_take_samples: int
+    max_take_samples: int
+
+    @classmethod
+    def of(cls, config: Config) -> TakeRules:
+        rate = config.audio.sample_rate_hz
+        longest = int(config.example_samples * min(1.0, config.synth.speed[0]))
+        return cls(rate, round(config.synth.min_take_s * rate), longest)
+
+
+def clip_folders(clips_dir: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
+    """The folder of each kind, from one parent folder or from a mapping with the three kinds as keys."""
+    if isinstance(clips_dir, Mapping):
+        if set(clips_dir) != set(KINDS):
+            raise DataError(f"clips: got folders for {sorted(clips_dir)}, expected {sorted(KINDS)}")
+        return {kind: Path(clips_dir[kind]) for kind in KINDS}
+    if not Path(clips_dir).is_dir():
+        raise DataError(f"{clips_dir}: no such folder, expected one with {', '.join(KINDS)} inside")
+    return {kind: Path(clips_dir) / kind for kind in KINDS}
+
+
+def required_kinds(config: Config) -> list[str]:
+    """The kinds that the configuration cannot do without."""
+    synth = config.synth
+    wanted = {"activates": True, "negatives": synth.negatives[1] > 0, "backgrounds": synth.background_absent < 1.0}
+    return [kind for kind in KINDS if wanted[kind]]
+
+
+def scan(
+    folders: Mapping[str, Path], phrases: Sequence[str], required: Sequence[str] = KINDS
+) -> tuple[list[Recording], list[Rejected]]:
+    """Finds the recordings of each kind, in a fixed order, without opening them.
+
+    Raises DataError when the folder of a required kind is missing or has no audio in it, and when several phrases
+    are wanted but one of them has no sub-folder in `activates/`.
+    """
+    found, rejected = [], []
+    for kind in KINDS:
+        if not folders[kind].is_dir():
+            if kind in required:
+                raise DataError(f"{folders[kind]}: no such folder, expected recordings of {kind}")
+            continue
+        files, foreign = _audio_files(folders[kind])
+        if not files and kind in required:
+            raise DataError(f"{folders[kind]}: no audio found, expected {kind} as {' '.join(sorted(AUDIO_SUFFIXES))}")
+        rejected += [Rejected(str(path), f"format not supported: {path.suffix}") for path in foreign]
+        found += [_recording(kind, folders[kind], path) for path in files]
+    return _with_phrases(found, rejected, phrases, folders["activates"])
+
+
+def _audio_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    files, foreign, seen = [], [], set()
+    for parent, names, leaves in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:  # a link that leads back up
+            names.clear()
+            continue
+        seen.add(real)
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        paths = [Path(parent, leaf) for leaf in sorted(leaves) if not leaf.startswith(".")]
+        files += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
+        foreign += [path for path in paths if path.suffix.lower() in FOREIGN_SUFFIXES]
+    return files, foreign
+
+
+def _recording(kind: str, folder: Path, path: Path) -> Recording:
+    parts = path.relative_to(folder).parts
+    return Recording(f"{kind}/{'/'.join(parts)}", path, kind, label=kind, group=parts[0])
+
+
+def _with_phrases(
+    found: list[Recording], rejected: list[Rejected], phrases: Sequence[str], folder: Path
+) -> tuple[list[Recording], list[Rejected]]:
+    """Gives each activate its phrase. With several phrases its sub-folder says which."""
+    wanted = {_folded(phrase): phrase for phrase in phrases}
+    present = {_folded(r.group) for r in found if r.kind == "activates" and "/" in r.id.removeprefix("activates/")}
+    missing = [phrase for key, phrase in wanted.items() if key not in present]
+    if len(phrases) > 1 and missing:
+        raise DataError(f"{folder}: got no recordings in a sub-folder {missing[0]!r}, expected one for each phrase")
+    labelled = []
+    for recording in found:
+        if recording.kind != "activates":
+            labelled.append(recording)
+        elif len(phrases) == 1 and missing:
+            labelled.append(Recording(recording.id, recording.path, "activates", phrases[0], recording.group))
+        elif _folded(recording.group) in wanted:
+            rest = recording.id.split("/")[2:]
+            group = rest[0] if len(rest) > 1 else recording.id
+            labelled.append(Recording(recording.id, recording.path, "activates", wanted[_folded(recording.group)], group))
+        else:
+            rejected.append(Rejected(str(recording.path), f"not in a sub-folder named like one of {list(phrases)}"))
+    return labelled, rejected
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", " ").replace("-", " ").strip()
+
+
+def decode(recording: Recording, rules: TakeRules) -> Iterator[np.ndarray]:
+    """Yields a recording as int16 pieces [N] at the wanted rate, in constant memory.
+
+    Activates and short negatives are trimmed to the word. Raises AudioError with the reason for a refusal, possibly
+    only after the last piece, so whoever writes the pieces must be able to take them back.
+    """
+    blocks = _checked(read_blocks(recording.path, rules.sample_rate_hz))
+    if recording.kind == "backgrounds":
+        yield from map(to_int16, blocks)
+        return
+    limit_s = MAX_UNTRIMMED_S if recording.kind == "activates" else SHORT_NEGATIVE_S
+    head, ended = _head(blocks, round(limit_s * rules.sample_rate_hz))
+    if ended:
+        yield to_int16(_trimmed(np.concatenate(head), recording.kind, rules))
+    elif recording.kind == "activates":
+        raise AudioError(f"longer than {MAX_UNTRIMMED_S:g} s, expected one word")
+    else:
+        yield from map(to_int16, head)
+        yield from map(to_int16, blocks)
+
+
+def _head(blocks: Iterator[np.ndarray], limit_samples: int) -> tuple[list[np.ndarray], bool]:
+    head, samples = [], 0
+    for block in blocks:
+        head.append(block)
+        samples += len(block)
+        if samples > limit_samples:
+            return head, False
+    return head, True
+
+
+def _checked(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    samples, clipped, peak = 0, 0, 0.0
+    for block in blocks:
+        magnitude = np.abs(block)
+        samples += len(block)
+        clipped += int(np.count_nonzero(magnitude >= CLIPPED_LEVEL))
+        peak = max(peak, float(magnitude.max(initial=0.0)))
+        yield block
+    if samples == 0:
+        raise AudioError("no samples in it")
+    if peak < SILENT_PEAK:
+        raise AudioError(f"silent: its peak is below {20 * np.log10(SILENT_PEAK):.0f} dBFS")
+    if clipped > CLIPPED_SHARE * samples:
+        raise AudioError(f"clipped: {100 * clipped / samples:.1f} % of its samples are at full scale")
+
+
+def _trimmed(take: np.ndarray, kind: str, rules: TakeRules) -> np.ndarray:
+    start, stop = word_bounds(take, rules.sample_rate_hz)
+    length, rate = stop - start, rules.sample_rate_hz
+    if length < rules.min_take_samples:
+        raise AudioError(f"too short: {length / rate:.2f} s after trimming, expected {rules.min_take_samples / rate:.2f} s")
+    if kind == "activates" and length > rules.max_take_samples:
+        raise AudioError(
+            f"too long: {length / rate:.2f} s after trimming, an example has room for {rules.max_take_samples / rate:.2f} s"
+        )
+    return take[start:stop]
+
+
+def decode_all(
+    recordings: Sequence[Recording],
+    rules: TakeRules,
+    sink: Callable[[Recording, Iterator[np.ndarray]], None],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Rejected]:
+    """Hands every recording's pieces to `sink`; a refused one is listed, with its reason, and the next is tried."""
+    rejected = []
+    for number, recording in enumerate(recordings, 1):
+        try:
+            sink(recording, decode(recording, rules))
+        except AudioError as error:
+            rejected.append(Rejected(str(recording.path), str(error).removeprefix(f"{recording.path}: ")))
+        if progress:
+            progress(number, len(recordings))
+    return rejected

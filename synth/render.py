@@ -1,0 +1,100 @@
+"""Recipe -> audio and labels. Pure: no draw, no BLAS, no state, so the same recipe gives the same bytes anywhere.
+
+Levels. A background is brought to `background_dbfs`, its RMS over the whole example. An event is scaled until its ACTIVE
+level lies `snr_db` above the background's level, before its room is added; the active level is the RMS over those 10 ms
+frames of the dry sound that lie within 30 dB of its loudest frame, so pauses do not count. Where the background is absent or
+silent, `background_dbfs` stands in for its level. At the end the example gets its gain, and is turned down as a whole if
+a peak would clip, which changes no SNR.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synth.bank import Bank
+from synth.recipe import EventDraw, Recipe
+from synth.transforms import fade_edges, looped
+from wakeword.audio import FULL_SCALE, db_to_gain, to_float, to_int16
+from wakeword.clips import Event, Example
+from wakeword.config import Config
+
+ACTIVE_RANGE_DB = 30.0
+ACTIVE_FRAME_MS = 10
+PEAK_LIMIT = (FULL_SCALE - 1) / FULL_SCALE
+
+
+def render(recipe: Recipe, bank: Bank, config: Config) -> Example:
+    """int16 audio [example_samples], events whose bounds are those of the recipe, and the recipe as plain JSON.
+
+    Raises DataError if the recipe names a recording that the bank does not have.
+    """
+    rate = config.audio.sample_rate_hz
+    mix = background(recipe, bank, config)
+    for event in recipe.events:
+        sound = dry_event(event, bank, rate)
+        level = active_rms(sound, rate)
+        if level > 0.0:
+            sound *= np.float32(db_to_gain(recipe.background_dbfs + event.snr_db) / level)
+        if event.room:
+            sound = event.room.apply(sound, rate)
+        heard = min(len(sound), len(mix) - event.start_sample)
+        mix[event.start_sample : event.start_sample + heard] += sound[:heard]
+    headroom_db = _finish(mix, recipe)
+    events = tuple(
+        Event(kind=event.kind, label=event.label, start_sample=event.start_sample, end_sample=event.end_sample)
+        for event in recipe.events
+    )
+    plain = recipe.model_dump(mode="json")
+    plain["headroom_db"] = headroom_db
+    return Example(to_int16(mix), events, plain)
+
+
+def background(recipe: Recipe, bank: Bank, config: Config) -> np.ndarray:
+    """float32 [example_samples] at `background_dbfs`; zeros where it is absent or its stretch is silent."""
+    drawn, samples = recipe.background, config.example_samples
+    if drawn is None:
+        return np.zeros(samples, np.float32)
+    sound = to_float(bank.read(drawn.id, drawn.start_sample, drawn.samples))
+    if len(sound) < samples:
+        sound = looped(sound, drawn.offset_samples, samples, config.audio.sample_rate_hz)
+    level = rms(sound)
+    if level > 0.0:
+        sound *= np.float32(db_to_gain(recipe.background_dbfs) / level)
+    return sound
+
+
+def dry_event(event: EventDraw, bank: Bank, sample_rate_hz: int) -> np.ndarray:
+    """float32 [end_sample - start_sample]: cut, faded at both ends, at its speed, filtered; not yet at its level."""
+    sound = to_float(bank.read(event.id, event.crop_start_sample, event.crop_samples))
+    sound = fade_edges(sound, sample_rate_hz)
+    for effect in (event.speed, event.filter):
+        if effect:
+            sound = effect.apply(sound, sample_rate_hz)
+    return sound
+
+
+def rms(pcm: np.ndarray) -> float:
+    """Root mean square of float32 [N]. A plain sum: BLAS would add up differently with the number of threads."""
+    return float(np.sqrt(np.square(pcm).sum(dtype=np.float64) / max(len(pcm), 1)))
+
+
+def active_rms(pcm: np.ndarray, sample_rate_hz: int) -> float:
+    """RMS of float32 [N] over its active frames, as the top of this file says."""
+    frame = sample_rate_hz * ACTIVE_FRAME_MS // 1000
+    frames = len(pcm) // frame
+    if frames == 0:
+        return rms(pcm)
+    power = np.square(pcm[: frames * frame]).reshape(frames, frame).mean(axis=1, dtype=np.float64)
+    return float(np.sqrt(power[power >= power.max() * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)].mean()))
+
+
+def _finish(mix: np.ndarray, recipe: Recipe) -> float:
+    """Brings the example to its level in place; returns by how many dB it had to be turned down again."""
+    gain = db_to_gain(recipe.gain_db)
+    if recipe.example_dbfs is not None:
+        level = rms(mix)
+        gain = db_to_gain(recipe.example_dbfs) / level if level > 0.0 else 1.0
+    peak = max(float(mix.max()), -float(mix.min())) * gain
+    turned_down = min(1.0, PEAK_LIMIT / peak) if peak > 0.0 else 1.0
+    mix *= np.float32(gain * turned_down)
+    return float(round(-20.0 * np.log10(turned_down), 2)) + 0.0

@@ -1,0 +1,99 @@
+"""What is done to one sound: each a frozen set of drawn numbers with `sample(rng, config)` and `apply(pcm, rate)`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wakeword.config import Config, Section
+
+FADE_S = 0.005
+LOW_SHELF_HZ, BELL_HZ, HIGH_SHELF_HZ = 300.0, 1500.0, 4000.0
+
+
+class Speed(Section):
+    """Faster and higher (factor > 1) or slower and lower, like a tape."""
+
+    factor: float
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, config: Config) -> Speed:
+        # Three decimals, so that the manifest shows the number that was used.
+        return cls(factor=float(round(rng.uniform(*config.synth.speed), 3)))
+
+    def samples(self, samples: int) -> int:
+        """How many samples come out of so many."""
+        return round(samples / self.factor)
+
+    def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """float32 [N] -> float32 [samples(N)]: sample n of the input lands at n / factor."""
+        import soxr
+
+        changed = soxr.resample(pcm, self.factor * 1000.0, 1000.0)
+        wanted = self.samples(len(pcm))
+        return np.pad(changed[:wanted], (0, max(wanted - len(changed), 0)))
+
+
+class Filter(Section):
+    """Another voice, microphone or wall: a three-band equaliser."""
+
+    low_db: float
+    middle_db: float
+    high_db: float
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, config: Config) -> Filter:
+        low, middle, high = (float(round(value, 2)) for value in rng.uniform(*config.synth.filter_db, 3))
+        return cls(low_db=low, middle_db=middle, high_db=high)
+
+    def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """float32 [N] -> float32 [N], causal."""
+        from scipy import signal
+
+        return signal.sosfilt(self.sections(sample_rate_hz), pcm)
+
+    def sections(self, sample_rate_hz: int) -> np.ndarray:
+        """Biquads, float32 [3, 6], from R. Bristow-Johnson's "Cookbook formulae for audio equalizer filters"."""
+        top_hz = 0.4 * sample_rate_hz
+        bands = [_shelf(min(LOW_SHELF_HZ, top_hz), self.low_db, sample_rate_hz, -1.0)]
+        bands.append(_bell(min(BELL_HZ, top_hz), self.middle_db, sample_rate_hz))
+        bands.append(_shelf(min(HIGH_SHELF_HZ, top_hz), self.high_db, sample_rate_hz, 1.0))
+        return np.array(bands, np.float32)
+
+
+def _shelf(corner_hz: float, gain_db: float, rate: int, side: float) -> np.ndarray:
+    """A shelf of slope 1 above (side 1) or below (side -1) the corner."""
+    a, w = 10.0 ** (gain_db / 40.0), 2.0 * np.pi * corner_hz / rate
+    cosine, root = side * np.cos(w), np.sqrt(2.0 * a) * np.sin(w)
+    b = [a * (a + 1 + (a - 1) * cosine + root), -2 * side * a * (a - 1 + (a + 1) * cosine)]
+    b.append(a * (a + 1 + (a - 1) * cosine - root))
+    c = [a + 1 - (a - 1) * cosine + root, 2 * side * (a - 1 - (a + 1) * cosine), a + 1 - (a - 1) * cosine - root]
+    return np.array([*b, *c]) / c[0]
+
+
+def _bell(centre_hz: float, gain_db: float, rate: int) -> np.ndarray:
+    """A peak or dip of quality 0.7 around the centre."""
+    a, w = 10.0 ** (gain_db / 40.0), 2.0 * np.pi * centre_hz / rate
+    alpha, cosine = np.sin(w) / (2.0 * 0.7), np.cos(w)
+    c = [1 + alpha / a, -2 * cosine, 1 - alpha / a]
+    return np.array([1 + alpha * a, -2 * cosine, 1 - alpha * a, *c]) / c[0]
+
+
+def fade_edges(pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """A copy of float32 [N] whose first and last 5 ms rise from and fall to silence, so that a cut does not click."""
+    faded = pcm.copy()
+    samples = min(round(FADE_S * sample_rate_hz), len(pcm) // 2)
+    if samples:
+        ramp = (np.arange(samples, dtype=np.float32) + np.float32(0.5)) / np.float32(samples)
+        faded[:samples] *= ramp
+        faded[-samples:] *= ramp[::-1]
+    return faded
+
+
+def looped(pcm: np.ndarray, offset: int, samples: int, sample_rate_hz: int) -> np.ndarray:
+    """float32 [N] repeated seamlessly to [samples], starting at `offset`: its end is faded into its beginning."""
+    fade = min(round(4 * FADE_S * sample_rate_hz), len(pcm) // 4)
+    period = pcm[: len(pcm) - fade].copy()
+    if fade:
+        angle = (np.arange(fade, dtype=np.float32) + np.float32(0.5)) * np.float32(np.pi / 2 / fade)
+        period[:fade] = period[:fade] * np.sin(angle) + pcm[len(pcm) - fade :] * np.cos(angle)
+    return np.take(period, np.arange(offset, offset + samples), mode="wrap")

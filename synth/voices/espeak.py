@@ -1,0 +1,228 @@
+"""eSpeak NG's English voices, through ctypes, from the optional package `espeakng-loader` (GPL-3: see NOTICE).
+
+eSpeak keeps state from one utterance to the next, so what it says depends on what the process said before. `espeak_clips`
+therefore speaks fixed batches, each in a fresh process: the same seed gives the same bytes however many run side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from synth.voices import VoiceParams
+from wakeword.audio import to_float, write
+from wakeword.errors import DataError, MissingExtraError
+
+SAMPLE_RATE_HZ = 22050
+MIN_CLIP_S = 0.1  # shorter ones are texts that espeak has no sound for
+BATCH_CLIPS = 200  # part of what the seed means: another size speaks the same words with other bytes
+BREATH_SEED = 1  # breathy voices draw noise, seeded from the clock unless told otherwise
+MAX_DATA_PATH_BYTES = 159  # espeak copies the path into a fixed buffer
+
+# en-shaw is left out because it speaks Latin letters just as `en` does, and `fast` because only its rate differs.
+ACCENTS = (
+    "en", "en-029", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us", "en-us-nyc",
+)  # fmt: skip
+SAME_AS_PLAIN = {"fast"}
+RATE_WPM, PITCH, PITCH_RANGE = (120, 220), (25, 75), (20, 80)  # espeak's own units, both ends included
+
+# From speak_lib.h.
+_SYNCHRONOUS, _POSITION_CHARACTER, _UTF8_AND_PHONEMES = 2, 1, 0x1 | 0x100
+_RATE, _PITCH, _RANGE = 1, 3, 4
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+
+@dataclass(frozen=True)
+class EspeakParams(VoiceParams):
+    """`voice` is an accent with a variant, such as "en-us+f3"; pitch and pitch range run from 0 to 99."""
+
+    rate_wpm: int = 175
+    pitch: int = 50
+    pitch_range: int = 50
+
+
+@dataclass(frozen=True)
+class EspeakClip:
+    """One wav file and what was said in it, how."""
+
+    path: Path
+    text: str
+    params: EspeakParams
+
+
+@dataclass(frozen=True)
+class EspeakClips:
+    """What `espeak_clips` wrote, and what it left out because espeak had (almost) no sound for it."""
+
+    clips: list[EspeakClip]
+    dropped: list[tuple[str, EspeakParams]]
+
+
+def voices() -> list[str]:
+    """Names of the voices that sound different from each other: accents, alone and with every variant.
+
+    Raises MissingExtraError without espeakng-loader.
+    """
+    variants = sorted(path.name for path in (_installed_data() / "voices" / "!v").iterdir())
+    endings = ["", *(f"+{name}" for name in variants if name not in SAME_AS_PLAIN)]
+    return [accent + ending for accent in ACCENTS for ending in endings]
+
+
+class EspeakEngine:
+    """The library in this process. Use `espeak_clips` where the same seed must give the same bytes."""
+
+    name = "espeak"
+    sample_rate_hz = SAMPLE_RATE_HZ
+
+    def __init__(self, data: str | Path | None = None, names: Sequence[str] | None = None) -> None:
+        """`data` is a copy of espeak-ng-data (default: the installed one), `names` the voices to draw from."""
+        self._names = list(names) if names else voices()
+        self._library = ctypes.CDLL(str(_library_path()))
+        self._pieces: list[np.ndarray] = []
+        self._callback = _Callback(self._collect)  # kept alive here, or C calls freed memory
+        folder = os.fsencode(data or _installed_data())
+        if len(folder) > MAX_DATA_PATH_BYTES:
+            raise DataError(
+                f"espeak: got a data path of {len(folder)} bytes, expected at most {MAX_DATA_PATH_BYTES}: {folder!r}"
+            )
+        rate_hz = self._library.espeak_Initialize(_SYNCHRONOUS, 0, folder, 0)
+        if rate_hz != SAMPLE_RATE_HZ:
+            raise DataError(f"espeak: its start gave {rate_hz}, expected {SAMPLE_RATE_HZ} Hz; its data: {folder!r}")
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(BREATH_SEED))
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def draw(self, rng: np.random.Generator) -> EspeakParams:
+        """A random voice, rate, pitch and pitch range."""
+        return _draw(rng, self._names)
+
+    def speak(self, text: str, params: EspeakParams) -> np.ndarray:
+        """English text or [[phonemes]] -> float32 [N] at 22,050 Hz without the zeros at its ends.
+
+        Raises DataError for an empty text or an unknown voice.
+        """
+        _check_text(text)
+        if self._library.espeak_SetVoiceByName(params.voice.encode()) != 0:
+            raise DataError(
+                f"espeak: got voice {params.voice!r}, expected one of its English voices, such as 'en-us+f3'"
+            )
+        for number, value in ((_RATE, params.rate_wpm), (_PITCH, params.pitch), (_RANGE, params.pitch_range)):
+            self._library.espeak_SetParameter(number, value, 0)
+        self._pieces.clear()
+        utf8 = text.encode()
+        self._library.espeak_Synth(utf8, len(utf8) + 1, 0, _POSITION_CHARACTER, 0, _UTF8_AND_PHONEMES, None, None)
+        self._library.espeak_Synchronize()
+        pcm = np.concatenate([np.zeros(0, np.int16), *self._pieces])
+        return to_float(np.trim_zeros(pcm))
+
+    def _collect(self, samples: ctypes._Pointer, count: int, _events: int | None) -> int:
+        if samples and count > 0:
+            self._pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        return 0
+
+
+def espeak_clips(
+    texts: Sequence[str],
+    folder: str | Path,
+    count: int,
+    seed: int,
+    names: Sequence[str] | None = None,
+    workers: int | None = None,
+) -> EspeakClips:
+    """Speaks `count` clips, the texts in turn, and writes them as folder/VOICE/NUMBER.wav, int16 at 22,050 Hz.
+
+    The sub-folder is the speaker, so that splitting by sub-folder keeps speakers apart. The same arguments give the
+    same bytes for any number of `workers` (processes; default: one a core). `names` are the voices to draw from
+    (default: all). Raises DataError for texts or voices that cannot be spoken.
+    """
+    if not texts or count < 1:
+        raise DataError(f"espeak: got {len(texts)} texts and count {count}, expected at least one of each")
+    for text in texts:
+        _check_text(text)
+    rng, names = np.random.default_rng(seed), list(names or voices())
+    plan = [(i, texts[i % len(texts)], _draw(rng, names)) for i in range(count)]
+    batches = [plan[start : start + BATCH_CLIPS] for start in range(0, count, BATCH_CLIPS)]
+    with _short_path(_installed_data()) as data, ThreadPoolExecutor(workers or os.cpu_count() or 1) as threads:
+        speak = partial(_in_fresh_process, str(data), str(folder))
+        written = {i for done in threads.map(speak, batches) for i in done}
+    clips = [EspeakClip(_clip_path(folder, i, params), text, params) for i, text, params in plan if i in written]
+    return EspeakClips(clips, [(text, params) for i, text, params in plan if i not in written])
+
+
+Batch = Sequence[tuple[int, str, EspeakParams]]
+
+
+def _in_fresh_process(data: str, folder: str, batch: Batch) -> list[int]:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        try:
+            return process.submit(_speak_batch, data, folder, batch).result()
+        except BrokenProcessPool:
+            raise DataError(f"espeak: its process died while it spoke {len(batch)} clips into {folder}") from None
+
+
+def _speak_batch(data: str, folder: str, batch: Batch) -> list[int]:
+    """Runs in a process of its own; returns the numbers of the clips that it wrote."""
+    engine, written = EspeakEngine(data), []
+    for i, text, params in batch:
+        pcm = engine.speak(text, params)
+        if len(pcm) >= MIN_CLIP_S * SAMPLE_RATE_HZ:
+            write(_clip_path(folder, i, params), pcm, SAMPLE_RATE_HZ)
+            written.append(i)
+    return written
+
+
+def _clip_path(folder: str | Path, number: int, params: EspeakParams) -> Path:
+    return Path(folder) / params.voice / f"{number:05d}.wav"
+
+
+def _draw(rng: np.random.Generator, names: Sequence[str]) -> EspeakParams:
+    return EspeakParams(
+        voice=names[int(rng.integers(len(names)))],
+        rate_wpm=int(rng.integers(*RATE_WPM, endpoint=True)),
+        pitch=int(rng.integers(*PITCH, endpoint=True)),
+        pitch_range=int(rng.integers(*PITCH_RANGE, endpoint=True)),
+    )
+
+
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise DataError(f"espeak: got the text {text!r}, expected words or [[phonemes]]")
+
+
+def _package_folder() -> Path:
+    found = importlib.util.find_spec("espeakng_loader")
+    if found is None or found.origin is None:
+        raise MissingExtraError("speaking with espeak", "espeakng-loader", "espeak")
+    return Path(found.origin).parent
+
+
+def _installed_data() -> Path:
+    return _package_folder() / "espeak-ng-data"
+
+
+def _library_path() -> Path:
+    import espeakng_loader
+
+    return Path(espeakng_loader.get_library_path())
+
+
+@contextlib.contextmanager
+def _short_path(data: Path) -> Iterator[Path]:
+    """`data` itself, or while it is needed a copy in a temporary folder, if its path is too long for espeak."""
+    if len(os.fsencode(data)) <= MAX_DATA_PATH_BYTES:
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="ww") as short:
+        yield Path(shutil.copytree(data, Path(short) / data.name))

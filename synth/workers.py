@@ -1,0 +1,50 @@
+"""A few processes that work ahead, whose results come back in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+BATCHES_AHEAD = 3  # for each worker: enough to keep it busy, few enough to bound memory
+
+_shared: Any = None
+
+
+def ordered_map(function: Callable[..., Any], shared: Any, jobs: Iterable[tuple], workers: int) -> Iterator[Any]:
+    """Yields `function(shared, *job)` for each job, in order; with 0 workers in this process.
+
+    `shared` is sent to each worker once. Processes are spawned, so a script that calls this needs the usual
+    `if __name__ == "__main__":`. What a worker raises is raised here; whichever way the generator ends, they end with it.
+    """
+    if workers == 0:
+        yield from (function(shared, *job) for job in jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(shared,))
+    ahead: deque = deque()
+    jobs = iter(jobs)
+    try:
+        while True:
+            for job in jobs:
+                ahead.append(pool.submit(_work, function, job))
+                if len(ahead) >= workers * BATCHES_AHEAD:
+                    break
+            if not ahead:
+                return
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(shared: Any) -> None:
+    global _shared
+    _shared = shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the workers in order
+
+
+def _work(function: Callable[..., Any], job: tuple) -> Any:
+    return function(_shared, *job)

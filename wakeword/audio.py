@@ -1,0 +1,162 @@
+"""Samples and files. The only place where int16 and float32 meet: float32 = int16 / 32768.
+
+All arrays here are mono, shape [N].
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from wakeword.errors import AudioError
+
+FULL_SCALE = 32768
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+BLOCK_SAMPLES = 1 << 18  # a long file is decoded a few seconds at a time, never whole
+
+
+def to_float(pcm: np.ndarray) -> np.ndarray:
+    """int16 or float32 [N] -> float32 [N], where full scale is 1.0.
+
+    Raises AudioError for another dtype or shape, or for float samples that are not finite.
+    """
+    pcm = np.asarray(pcm)
+    if pcm.ndim != 1:
+        raise AudioError(f"pcm: got shape {list(pcm.shape)}, expected mono [N]")
+    if pcm.dtype == np.int16:
+        return pcm.astype(np.float32) * np.float32(1 / FULL_SCALE)
+    if pcm.dtype != np.float32:
+        raise AudioError(f"pcm: got dtype {pcm.dtype}, expected int16 or float32")
+    if not np.isfinite(np.dot(pcm, pcm)):
+        if not np.isfinite(pcm).all():
+            raise AudioError("pcm: got samples that are NaN or infinite, expected finite numbers")
+    return pcm
+
+
+def to_int16(pcm: np.ndarray) -> np.ndarray:
+    """float32 [N] -> int16 [N], rounded to nearest and clipped at full scale."""
+    scaled = np.rint(pcm * np.float32(FULL_SCALE))
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def read(path: str | Path, sample_rate_hz: int) -> np.ndarray:
+    """A whole recording as float32 [N] at the wanted rate, its channels averaged."""
+    blocks = list(read_blocks(path, sample_rate_hz))
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def read_blocks(path: str | Path, sample_rate_hz: int) -> Iterator[np.ndarray]:
+    """The same recording in pieces of a few seconds, in constant memory. Raises AudioError if it cannot be decoded."""
+    with _opened(path) as file:
+        yield from _resampled(_mono_blocks(file, path), file.samplerate, sample_rate_hz)
+
+
+def native_rate_hz(path: str | Path) -> int:
+    """The sample rate that a recording was made at. Raises AudioError if it is not readable audio."""
+    with _opened(path) as file:
+        return file.samplerate
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            yield file
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0].removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
+        raise AudioError(f"{path}: not readable audio: {reason}") from None
+
+
+def _mono_blocks(file: soundfile.SoundFile, path: str | Path) -> Iterator[np.ndarray]:
+    read_samples = 0
+    for block in file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        if not np.isfinite(mono).all():
+            raise AudioError(f"{path}: got samples that are NaN or infinite, expected finite numbers")
+        read_samples += len(mono)
+        yield mono
+    if file.format == "FLAC" and read_samples < file.frames:
+        raise AudioError(f"{path}: truncated: got {read_samples} samples, its header says {file.frames}")
+
+
+def _resampled(blocks: Iterator[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    resampler = StreamResampler(from_hz, to_hz)
+    for block in blocks:
+        yield resampler.feed(block)
+    yield resampler.flush()
+
+
+class StreamResampler:
+    """Resamples a stream piece by piece; equals resampling it whole. Verbs: feed, flush, reset."""
+
+    def __init__(self, from_hz: float, to_hz: float) -> None:
+        self._rates = (from_hz, to_hz)
+        self.reset()
+
+    def feed(self, pcm: np.ndarray) -> np.ndarray:
+        """float32 [N] at the first rate -> float32 [M] at the second; may hold some back."""
+        return self._soxr.resample_chunk(pcm) if self._soxr else pcm
+
+    def flush(self) -> np.ndarray:
+        """What was held back. Then `reset` before feeding again."""
+        return self._soxr.resample_chunk(np.zeros(0, np.float32), last=True) if self._soxr else np.zeros(0, np.float32)
+
+    def reset(self) -> None:
+        same = self._rates[0] == self._rates[1]
+        self._soxr = None if same else soxr.ResampleStream(*self._rates, 1, dtype="float32")
+
+
+def write(path: str | Path, pcm: np.ndarray, sample_rate_hz: int) -> None:
+    """Writes float32 or int16 [N] as 16-bit wav or flac (by suffix), under a temporary name and then renamed."""
+    samples = pcm if pcm.dtype == np.int16 else to_int16(pcm)
+    suffix = Path(path).suffix.lower()
+    formats = {".wav": "WAV", ".flac": "FLAC"}
+    if suffix not in formats:
+        raise AudioError(f"{path}: cannot write {suffix or 'a file without suffix'}, expected .wav or .flac")
+    with replacing(path) as temporary:
+        soundfile.write(temporary, samples, sample_rate_hz, "PCM_16", format=formats[suffix])
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[str]:
+    """Yields a temporary name beside `path`; on success it is renamed over it, on failure removed."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be written: {error.strerror or error}") from None
+    os.close(handle)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_UMASK)
+        os.replace(temporary, path)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AudioError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+def rms_dbfs(pcm: np.ndarray) -> float:
+    """Root mean square level of float32 [N] in dB, where a full-scale square wave is 0; -inf for silence."""
+    power = float(np.dot(pcm, pcm)) / max(len(pcm), 1)
+    return 10.0 * float(np.log10(power)) if power > 0 else float("-inf")
+
+
+def db_to_gain(db: float) -> float:
+    return float(10.0 ** (db / 20.0))

@@ -1,0 +1,144 @@
+"""A model is a folder.
+
+    model.json            the card: format version, phrases, thresholds, configuration, provenance, checksums of the rest
+    model.onnx            the streaming graph (see export.py)
+    weights.safetensors   the same weights by name, batch norm folded, for other back ends
+    golden.npz            a test signal, int16 [N], and the probabilities, float32 [T, K], that it must give
+    report/               how well it does, if it was evaluated
+
+`model.json` is written last: a folder without it is no bundle, so an interrupted write is never taken for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+
+from wakeword.audio import replacing
+from wakeword.config import Config, Section
+from wakeword.errors import BundleError
+
+FORMAT_VERSION = 1
+CARD, GRAPH, WEIGHTS, GOLDEN = "model.json", "model.onnx", "weights.safetensors", "golden.npz"
+
+
+class Card(Section):
+    """What `model.json` says. Lists run over the phrases, K of them."""
+
+    format_version: int = FORMAT_VERSION
+    phrases: list[str] = Field(min_length=1)
+    thresholds: list[float]
+    phrase_s: list[float] = Field(description="typical length of each phrase; a detection's start is its end less this")
+    config: Config
+    provenance: dict[str, Any] = Field(description="what it was trained on, and how it did on held-out examples")
+    sha256: dict[str, str] = Field(default_factory=dict, description="of the other files")
+
+    def fingerprint(self) -> str:
+        """Identifies what the graph must agree with: front end, network and phrases."""
+        parts = [self.config.audio.sample_rate_hz, self.config.features.model_dump(), self.config.model.model_dump()]
+        return hashlib.sha256(json.dumps([*parts, self.phrases], sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked folder: its card was read, its files are there and are the ones that were written."""
+
+    path: Path
+    card: Card
+
+    def graph(self) -> bytes:
+        return _read_file(self.path / GRAPH)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """float32 arrays by name, in torch's layouts and gate order (r, z, n):
+
+        conv.weight [C, F, kernel], conv.bias [C], gru.i.weight_ih [3H, I], gru.i.weight_hh [3H, H], gru.i.bias_ih [3H],
+        gru.i.bias_hh [3H], head.weight [K, H], head.bias [K].
+        """
+        try:
+            return safetensors.numpy.load(_read_file(self.path / WEIGHTS))
+        except SafetensorError as error:
+            raise BundleError(f"{self.path / WEIGHTS}: not a safetensors file: {error}") from None
+
+    def golden(self) -> tuple[np.ndarray, np.ndarray]:
+        """(pcm int16 [N], probabilities float32 [T, K])."""
+        with np.load(self.path / GOLDEN, allow_pickle=False) as file:
+            return file["pcm"], file["probabilities"]
+
+
+def write_bundle(
+    path: str | Path, card: Card, graph: bytes, weights: dict[str, np.ndarray], golden: tuple[np.ndarray, np.ndarray]
+) -> Bundle:
+    """Writes a bundle into `path` (made if absent; a bundle already there stays whole until the card is replaced)."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, pcm=golden[0], probabilities=golden[1])
+    files = {GRAPH: graph, WEIGHTS: safetensors.numpy.save(weights), GOLDEN: packed.getvalue()}
+    folder = Path(path)
+    (folder / CARD).unlink(missing_ok=True)
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    card = card.model_copy(update={"sha256": {name: _sha256(content) for name, content in files.items()}})
+    write_bytes(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
+    return Bundle(folder, card)
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Opens a bundle. Raises BundleError if it is missing, damaged or written by a newer version of this program."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such folder, expected a model bundle")
+    if not (folder / CARD).is_file():
+        raise BundleError(f"{folder}: not a model bundle: it has no {CARD}")
+    card = _read_card(folder / CARD)
+    for name in (GRAPH, WEIGHTS, GOLDEN):
+        if _sha256(_read_file(folder / name)) != card.sha256.get(name):
+            raise BundleError(f"{folder / name}: damaged: its checksum is not the one in {CARD}")
+    return Bundle(folder, card)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with replacing(path) as temporary:
+        Path(temporary).write_bytes(content)
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        values = json.loads(_read_file(path))
+    except ValueError:
+        raise BundleError(f"{path}: damaged: not valid JSON") from None
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: got bundle format {version}, expected at most {FORMAT_VERSION}: it needs a newer wakeword"
+        )
+    try:
+        card = Card.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{path}: damaged: {where}: {first['msg'].lower()}") from None
+    if not len(card.phrases) == len(card.thresholds) == len(card.phrase_s):
+        raise BundleError(f"{path}: damaged: phrases, thresholds and phrase_s differ in length")
+    return card
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{path.parent}: not a model bundle: it has no {path.name}") from None
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,38 @@
+"""`wakeword train`: clips in, a bundle out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    phrase: Annotated[str | None, typer.Argument(help="The wake word. Default: the name of the clips folder.")] = None,
+    clips: Annotated[
+        Path | None, typer.Option(help="Folder with activates/ negatives/ backgrounds/. Without it espeak speaks them.")
+    ] = None,
+    config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
+    out: Annotated[Path | None, typer.Option(help="The bundle's folder. Default: models/PHRASE.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: half the cores.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Train for at most so many minutes.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Train on at most so many batches.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Train a wake word from folders of recordings, or from nothing but its text.
+
+    Stopped with Ctrl-C, or killed, the same command goes on where it was.
+    """
+    from wakeword.cli.training import open_clips, reporter, spoken_clips, train_bundle
+    from wakeword.config import load_config, override
+    from wakeword.errors import DataError
+
+    if phrase is None and clips is None:
+        raise DataError("train: got neither a phrase nor --clips, expected at least one of them")
+    limits = {"max_minutes": max_minutes, "max_steps": max_steps}
+    settings = override(load_config(config), train={name: value for name, value in limits.items() if value is not None})
+    report = reporter(as_json)
+    opened = open_clips(clips or spoken_clips(phrase, report), settings, [phrase] if phrase else None, report)
+    target = out or Path("models") / opened.phrases[0].replace(" ", "_")
+    train_bundle(settings, opened, target, workers, report)

@@ -1,0 +1,96 @@
+"""What `train` and `demo` have in common: clips opened, training run, progress shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from synth import Clips, stream
+from synth import open_clips as open_folder
+from synth.spoken import speak_clips
+from wakeword.bundle import Bundle
+from wakeword.config import Config
+from wakeword.train import TrainingData, train
+
+Report = Callable[[dict[str, Any]], None]
+LISTED_FILES = 5  # of those that were skipped
+
+
+def reporter(as_json: bool) -> Report:
+    """Prints events: JSON lines, or sentences; progress stays on one line of a terminal."""
+    if as_json:
+        return lambda event: print(json.dumps(event), flush=True)
+    return _print_sentence
+
+
+def spoken_clips(phrase: str, report: Report) -> Path:
+    """A folder of clips made from the phrase's text by espeak, in the user's cache; made once."""
+    return speak_clips(phrase, progress=lambda done, total: report({"event": "speaking", "done": done, "of": total}))
+
+
+def open_clips(folder: Path, config: Config, phrases: Sequence[str] | None, report: Report) -> Clips:
+    """The folder's clips, with a report of what was found and what was skipped."""
+    opened = open_folder(
+        folder, config, phrases, progress=lambda done, total: report({"event": "decoding", "done": done, "of": total})
+    )
+    listed = [f"{one.path}: {one.reason}" for one in opened.rejected[:LISTED_FILES]]
+    report({"event": "clips", **opened.summary(), "skipped": listed})
+    return opened
+
+
+def train_bundle(config: Config, clips: Clips, out: Path, workers: int | None, report: Report) -> Bundle:
+    """Trains on examples rendered on the fly by `workers` processes (None: half the cores)."""
+    processes = max(1, (os.cpu_count() or 2) // 2) if workers is None else workers
+    data = TrainingData(
+        phrases=list(clips.phrases),
+        train=lambda start: stream(clips, config, "train", start, workers=processes),
+        validation=lambda count: stream(clips, config, "validation", 0, count, workers=processes),
+        provenance={"clips": clips.summary(), "clips_digest": clips.bank.digest},
+    )
+    bundle = train(config, data, out, report)
+    card = bundle.card
+    report({"event": "bundle", "path": str(out), "phrases": card.phrases, "thresholds": card.thresholds})
+    return bundle
+
+
+def _print_sentence(event: dict[str, Any]) -> None:
+    kind, terminal = event["event"], sys.stdout.isatty()
+    if kind in ("speaking", "decoding", "step"):
+        text = _progress_text(event)
+        last = kind != "step" and event["done"] == event["of"]
+        if terminal:
+            print(f"\r\x1b[K{text}", end="\n" if last else "", flush=True)
+        elif last or (kind == "step" and event["step"] % 100 == 0):
+            print(text, flush=True)
+        return
+    print(("\r\x1b[K" if terminal else "") + _result_text(event), flush=True)
+
+
+def _progress_text(event: dict[str, Any]) -> str:
+    if event["event"] != "step":
+        return f"{event['event']}: {event['done']} of {event['of']}"
+    waited = event["waited_s"] / max(event["elapsed_s"], 1e-9)
+    return f"step {event['step']}: loss {event['loss']:.4f}, {event['elapsed_s']:.0f} s, waited for examples {waited:.0%}"
+
+
+def _result_text(event: dict[str, Any]) -> str:
+    if event["event"] == "clips":
+        sides = [f"{side}: " + _side_text(event[side]) for side in ("train", "validation")]
+        skipped = [f"skipped {event['rejected']} files", *event["skipped"]] if event["rejected"] else []
+        return "\n".join([*sides, *skipped])
+    if event["event"] == "validation":
+        mark = " (best)" if event["best"] else ""
+        return (
+            f"step {event['step']}: validation loss {event['loss']:.4f}, missed {event['miss_rate']:.2%} at "
+            f"{event['fa_per_hour']:.2f} false accepts/h ({event['positives']} words, {event['hours']:.2f} h){mark}"
+        )
+    phrases = ", ".join(f"{p!r} at threshold {t:.3f}" for p, t in zip(event["phrases"], event["thresholds"], strict=True))
+    return f"wrote {event['path']}: {phrases}"
+
+
+def _side_text(kinds: dict[str, dict[str, float]]) -> str:
+    return ", ".join(f"{found['files']} {kind} ({found['hours']:.2f} h)" for kind, found in kinds.items())

@@ -1,0 +1,70 @@
+"""Labelled audio and its manifest: the contract between whoever makes examples and training.
+
+A manifest is JSON Lines, one `Clip` a line. `Example` is the same thing with the audio in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ValidationError
+
+from wakeword.audio import replacing
+from wakeword.config import Section
+from wakeword.errors import DataError
+
+MANIFEST_NAME = "manifest.jsonl"
+KINDS = ("activates", "negatives", "backgrounds")
+
+
+class Event(Section):
+    """Something overlaid on the background: samples [start_sample, end_sample) of the example."""
+
+    kind: Literal["activate", "negative"]
+    label: str
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """int16 audio [N] with its events, in the order of their start, and every draw that made it."""
+
+    pcm: np.ndarray
+    events: tuple[Event, ...]
+    recipe: dict[str, Any]
+
+
+class Clip(Section):
+    """One line of a manifest. `path` is relative to the manifest's folder."""
+
+    path: str
+    sample_rate_hz: int
+    samples: int
+    split: Literal["train", "validation"]
+    events: list[Event]
+    recipe: dict[str, Any]
+
+
+def write_manifest(path: str | Path, clips: Iterable[Clip]) -> None:
+    """Writes one JSON object a line; the old file stays until the new one is complete."""
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(clip.model_dump_json() + "\n" for clip in clips)
+
+
+def read_manifest(path: str | Path) -> Iterator[Clip]:
+    """Yields the clips. Raises DataError that names the line if one is not a Clip."""
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            yield Clip.model_validate_json(line)
+        except (ValidationError, json.JSONDecodeError) as error:
+            raise DataError(f"{path}:{number}: got a line that is no clip: {str(error).splitlines()[0]}") from None

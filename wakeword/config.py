@@ -1,0 +1,290 @@
+"""Every number of the system, in frozen models read strictly from TOML.
+
+A value is given once, in a file of `configs/`; whatever follows from it is a property here. Lengths carry their unit in
+their name. An unknown key or a wrong type is a `ConfigError` that names the key.
+
+>>> config = load_config("activate")
+>>> config.example_samples, config.input_frames, config.features.bins, config.output_steps
+(441000, 5511, 101, 1375)
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from wakeword.errors import ConfigError
+
+
+def _pair(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _ordered(value: tuple) -> tuple:
+    if value[0] > value[1]:
+        raise ValueError(f"a range is [low, high], got {list(value)}")
+    return value
+
+
+Range = Annotated[tuple[float, float], BeforeValidator(_pair), Field(description="[low, high], both included")]
+IntRange = Annotated[tuple[int, int], BeforeValidator(_pair)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, and strict about names and types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="after")
+    def _ranges_are_ordered(self) -> Section:
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            if info.annotation in (tuple[float, float], tuple[int, int]) and value is not None:
+                try:
+                    _ordered(value)
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from None
+        return self
+
+
+class AudioConfig(Section):
+    sample_rate_hz: int = Field(ge=4000, le=192000)
+    example_s: float = Field(gt=0.1, le=600.0)
+
+
+class SpectrogramConfig(Section):
+    """Power spectral density, one value per DFT bin (the seed system's features)."""
+
+    kind: Literal["spectrogram"]
+    window_samples: int = Field(ge=8)
+    hop_samples: int = Field(ge=1)
+
+    @property
+    def bins(self) -> int:
+        return self.window_samples // 2 + 1
+
+
+class LogMelConfig(Section):
+    """Log-mel energies relative to a running mean of themselves, so that gain cancels."""
+
+    kind: Literal["log_mel"]
+    window_samples: int = Field(ge=8)
+    hop_samples: int = Field(ge=1)
+    fft_samples: int = Field(ge=8)
+    mel_bins: int = Field(ge=1, le=256)
+    low_hz: float = Field(ge=0.0)
+    high_hz: float = Field(gt=0.0)
+    norm_time_constant_s: float = Field(gt=0.0, description="of the running mean that each energy is divided by")
+    norm_floor_dbfs: float = Field(le=0.0, description="level below which a band counts as silent")
+    norm_range_db: float = Field(gt=0.0, description="how far below the running mean differences still count")
+
+    @property
+    def bins(self) -> int:
+        return self.mel_bins
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> LogMelConfig:
+        if self.fft_samples < self.window_samples:
+            raise ValueError(f"fft_samples {self.fft_samples} is shorter than window_samples {self.window_samples}")
+        if self.low_hz >= self.high_hz:
+            raise ValueError(f"low_hz {self.low_hz} is not below high_hz {self.high_hz}")
+        return self
+
+
+FeatureConfig = Annotated[SpectrogramConfig | LogMelConfig, Field(discriminator="kind")]
+
+
+class ModelConfig(Section):
+    """Conv1D, then GRUs, then a sigmoid per label at every step. Uni-directional."""
+
+    conv_filters: int = Field(ge=1)
+    conv_kernel: int = Field(ge=1)
+    conv_stride: int = Field(ge=1)
+    gru_units: Annotated[tuple[int, ...], BeforeValidator(_pair)] = Field(min_length=1, max_length=4)
+    dropout: float = Field(ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _kernel_covers_stride(self) -> ModelConfig:
+        if self.conv_kernel < self.conv_stride:
+            raise ValueError(f"conv_kernel {self.conv_kernel} is shorter than conv_stride {self.conv_stride}")
+        return self
+
+
+class LabelConfig(Section):
+    label_steps: int = Field(ge=1, description="output steps labelled 1 after the END of an activate")
+    ignore_steps: int = Field(ge=0, description="output steps just before the END that the loss leaves out")
+
+
+class DetectorConfig(Section):
+    threshold: float = Field(gt=0.0, lt=1.0)
+    smoothing_steps: int = Field(ge=1)
+    refractory_steps: int = Field(ge=0)
+    rearm_ratio: float | None = Field(
+        default=None, gt=0.0, le=1.0, description="fire again only after the score fell below rearm_ratio * threshold"
+    )
+
+
+class SynthConfig(Section):
+    """What is overlaid on what. Every range is drawn from uniformly, every draw is written to the manifest."""
+
+    seed: int = Field(ge=0)
+    examples: int = Field(ge=1, description="examples that `wakeword synth` writes")
+    validation_fraction: float = Field(gt=0.0, lt=1.0)
+    grid_ms: float = Field(gt=0.0)
+    activates: IntRange
+    negatives: IntRange
+    negative_s: Range = Field(description="longer negatives are cut to a random stretch of this length")
+    min_take_s: float = Field(gt=0.0)
+    background_dbfs: Range
+    background_absent: Probability = Field(description="share of examples on digital silence")
+    snr_db: Range = Field(description="active speech level over the background's RMS level")
+    gain_db: Range = Field(description="of the finished example; peaks are kept below full scale")
+    example_dbfs: float | None = Field(default=None, le=0.0, description="RMS the finished example is brought to")
+    speed: Range
+    speed_probability: Probability
+    filter_db: Range = Field(description="gain of each of three equaliser bands")
+    filter_probability: Probability
+    rt60_s: Range
+    room_probability: Probability
+
+
+class TrainConfig(Section):
+    seed: int = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    max_steps: int = Field(ge=1)
+    max_minutes: float | None = Field(default=None, gt=0.0)
+    learning_rate: float = Field(gt=0.0)
+    warmup_steps: int = Field(ge=0)
+    weight_decay: float = Field(ge=0.0)
+    positive_weight: float = Field(gt=0.0)
+    gradient_clip: float = Field(gt=0.0)
+    ema_decay: float = Field(ge=0.0, lt=1.0)
+    validate_every_steps: int = Field(ge=1)
+    validation_examples: int = Field(ge=1)
+    patience: int = Field(ge=1, description="validations without progress before training stops")
+    target_fa_per_hour: float = Field(gt=0.0)
+
+
+class Config(Section):
+    """A whole system. The derived numbers below are exact integers, not roundings of seconds."""
+
+    audio: AudioConfig
+    features: FeatureConfig
+    model: ModelConfig
+    labels: LabelConfig
+    detector: DetectorConfig
+    synth: SynthConfig
+    train: TrainConfig
+
+    @property
+    def example_samples(self) -> int:
+        return round(self.audio.example_s * self.audio.sample_rate_hz)
+
+    @property
+    def step_samples(self) -> int:
+        """Samples from one output step to the next."""
+        return self.features.hop_samples * self.model.conv_stride
+
+    @property
+    def step_ms(self) -> float:
+        return 1000.0 * self.step_samples / self.audio.sample_rate_hz
+
+    @property
+    def receptive_samples(self) -> int:
+        """Samples that one output sees directly: one window and kernel - 1 hops (the GRU adds all the past)."""
+        return self.features.window_samples + (self.model.conv_kernel - 1) * self.features.hop_samples
+
+    @property
+    def input_frames(self) -> int:
+        """Feature frames of one example: only windows that lie wholly inside it."""
+        return 1 + (self.example_samples - self.features.window_samples) // self.features.hop_samples
+
+    @property
+    def output_steps(self) -> int:
+        return 1 + (self.input_frames - self.model.conv_kernel) // self.model.conv_stride
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Config:
+        if self.features.window_samples < self.features.hop_samples:
+            raise ValueError("features.window_samples is shorter than features.hop_samples")
+        if self.example_samples < self.receptive_samples:
+            raise ValueError(
+                f"audio.example_s {self.audio.example_s} is shorter than one output's view of "
+                f"{self.receptive_samples / self.audio.sample_rate_hz:.3f} s"
+            )
+        nyquist = self.audio.sample_rate_hz / 2
+        if self.features.kind == "log_mel" and self.features.high_hz > nyquist:
+            raise ValueError(f"features.high_hz {self.features.high_hz} is above half the sample rate, {nyquist}")
+        return self
+
+
+def config_names() -> list[str]:
+    """Names of the configurations that come with the package."""
+    return sorted(path.name.removesuffix(".toml") for path in _config_folder().iterdir() if path.name.endswith(".toml"))
+
+
+def load_config(name_or_path: str | Path) -> Config:
+    """Reads a TOML file, or one of the packaged configurations by its bare name (`"default"`).
+
+    Raises ConfigError for a missing file, broken TOML, an unknown key, a wrong type or a value out of range.
+    """
+    text, origin = _read(name_or_path)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{origin}: not valid TOML: {error}") from None
+    return parse_config(values, origin)
+
+
+def parse_config(values: dict[str, Any], origin: str = "config") -> Config:
+    """Validates nested plain values; `origin` is what an error message calls them."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_first_problem(error)}") from None
+
+
+def override(config: Config, **sections: dict[str, Any]) -> Config:
+    """A copy with some values replaced: `override(config, train={"max_steps": 10})`. Validated like a file."""
+    values = config.model_dump()
+    for name, changes in sections.items():
+        values[name] = {**values[name], **changes}
+    return parse_config(values, "override")
+
+
+def _read(name_or_path: str | Path) -> tuple[str, str]:
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and len(path.parts) == 1 and not path.exists():
+        if str(name_or_path) not in config_names():
+            raise ConfigError(f"config: got {str(name_or_path)!r}, expected a .toml file or one of {config_names()}")
+        return _config_folder().joinpath(f"{name_or_path}.toml").read_text("utf-8"), f"config {name_or_path}"
+    try:
+        return path.read_text("utf-8"), str(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: got bytes that are not UTF-8, expected a TOML file") from None
+
+
+def _config_folder() -> Any:
+    """Package data in an installed wheel; the repository's `configs/` in a checkout."""
+    packaged = resources.files("wakeword") / "configs"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "configs"
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("log_mel", "spectrogram")) or "config"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where}{more}"
+    if first["type"] == "missing":
+        return f"missing key {where}{more}"
+    if first["type"] == "value_error":
+        return f"{where}: {first['ctx']['error']}{more}"
+    return f"{where}: got {first['input']!r}, {first['msg'].removeprefix('Input ').lower()}{more}"

@@ -1,0 +1,97 @@
+"""Front ends: PCM in, feature frames out, a frame as soon as its window is full.
+
+Both front ends are the same few operations with other tables: window, DFT, power, an optional mix of bins into bands, an
+optional running normalisation. `Tables` holds the numbers; torch (model.py), ONNX (export.py) and C read them from here,
+and `compute` below is the plain definition that all of them are tested against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wakeword.config import Config
+
+
+@dataclass(frozen=True)
+class RunningNorm:
+    """y = log((e + floor) / (mean + floor) + offset), with mean the running mean of each band's energy e.
+
+    The mean is bias-corrected: sum and weight both start at zero, so the very first frame is its own mean, and a gain on
+    the signal cancels from that frame on (down to `floor`, the energy of a band that counts as silent).
+    """
+
+    keep: float
+    floor: float
+    offset: float
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Everything a front end computes with.
+
+    window [W]; `bin_gain` [D] scales each bin's power, which fixes the unit; `mix` [D, F] sums bins into bands or is
+    None (F = D); D = fft_samples // 2 + 1.
+    """
+
+    window: np.ndarray
+    hop_samples: int
+    fft_samples: int
+    bin_gain: np.ndarray
+    mix: np.ndarray | None
+    norm: RunningNorm | None
+
+    @property
+    def bins(self) -> int:
+        return len(self.bin_gain) if self.mix is None else self.mix.shape[1]
+
+    def used_bins(self) -> np.ndarray:
+        """Indices of the DFT bins that reach a band."""
+        return np.arange(len(self.bin_gain)) if self.mix is None else np.flatnonzero(self.mix.any(axis=1))
+
+    def dft(self) -> np.ndarray:
+        """Real matrix [2, D', W] of the used bins, window and sqrt(bin_gain) included: power = (x @ cos)^2 + (x @ sin)^2."""
+        bins = self.used_bins()
+        angle = 2 * np.pi * np.outer(bins, np.arange(len(self.window))) / self.fft_samples
+        scale = np.sqrt(self.bin_gain[bins])[:, None] * self.window
+        return np.stack([np.cos(angle) * scale, -np.sin(angle) * scale]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FeatureState:
+    """What a stream carries over: the last samples [P], and the running sums and weight [F + 1]."""
+
+    pcm: np.ndarray
+    norm: np.ndarray
+
+
+def tables(config: Config) -> Tables:
+    """The tables of the configured front end."""
+    from wakeword.features import log_mel, spectrogram
+
+    module = {"spectrogram": spectrogram, "log_mel": log_mel}[config.features.kind]
+    return module.tables(config.features, config.audio.sample_rate_hz)
+
+
+def zero_state(t: Tables) -> FeatureState:
+    """The state of a stream that begins: silence before the first sample, nothing averaged yet."""
+    return FeatureState(np.zeros(len(t.window) - t.hop_samples), np.zeros(t.bins + 1))
+
+
+def compute(t: Tables, pcm: np.ndarray, state: FeatureState) -> tuple[np.ndarray, FeatureState]:
+    """pcm [N] in -1..1 -> frames float64 [T, F] and the next state. The definition, written to be read."""
+    samples = np.concatenate([state.pcm, pcm])
+    frames = max(0, 1 + (len(samples) - len(t.window)) // t.hop_samples)
+    output, norm = np.empty((frames, t.bins)), state.norm.copy()
+    for i in range(frames):
+        window = samples[i * t.hop_samples :][: len(t.window)] * t.window
+        energy = np.abs(np.fft.rfft(window, t.fft_samples)) ** 2 * t.bin_gain
+        if t.mix is not None:
+            energy = energy @ t.mix
+        if t.norm is not None:
+            norm = t.norm.keep * norm + (1 - t.norm.keep) * np.append(energy, 1.0)
+            mean = norm[:-1] / norm[-1]
+            energy = np.log((energy + t.norm.floor) / (mean + t.norm.floor) + t.norm.offset)
+        output[i] = energy
+    return output, FeatureState(samples[frames * t.hop_samples :], norm)

@@ -1,0 +1,101 @@
+"""Every number of a configuration or a bundle, given or derived, as one plain dictionary.
+
+>>> numbers("activate")["output_steps"], numbers("activate")["label_steps"]
+(1375, 50)
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from wakeword.bundle import Bundle, read_bundle
+from wakeword.config import Config, load_config
+from wakeword.features import tables
+
+
+def numbers(config_or_bundle: str | Path) -> dict[str, Any]:
+    """Numbers of a bundle folder, a TOML file or a packaged configuration's name, ready for JSON.
+
+    Raises ConfigError or BundleError if it is none of them.
+    """
+    if Path(config_or_bundle).is_dir():
+        return _bundle_numbers(read_bundle(config_or_bundle))
+    config = load_config(config_or_bundle)
+    return {"kind": "config", **derived_numbers(config), "config": config.model_dump(mode="json")}
+
+
+def derived_numbers(config: Config, phrases: int = 1) -> dict[str, Any]:
+    """What follows from a configuration, for a model that knows `phrases` phrases."""
+    macs = macs_per_second(config, phrases)
+    return {
+        "sample_rate_hz": config.audio.sample_rate_hz,
+        "example_samples": config.example_samples,
+        "grid_steps": round(1000 * config.audio.example_s / config.synth.grid_ms),
+        "input_frames": config.input_frames,
+        "input_bins": config.features.bins,
+        "output_steps": config.output_steps,
+        "step_samples": config.step_samples,
+        "step_ms": config.step_ms,
+        "label_steps": config.labels.label_steps,
+        "smoothing_steps": config.detector.smoothing_steps,
+        "refractory_steps": config.detector.refractory_steps,
+        "refractory_s": config.detector.refractory_steps * config.step_ms / 1000,
+        "receptive_field_samples": config.receptive_samples,
+        "receptive_field_s": config.receptive_samples / config.audio.sample_rate_hz,
+        "conv_filters": config.model.conv_filters,
+        "conv_kernel": config.model.conv_kernel,
+        "conv_stride": config.model.conv_stride,
+        "gru_units": list(config.model.gru_units),
+        "parameters": parameters(config, phrases),
+        "inference_parameters": parameters(config, phrases, folded=True),
+        "macs_per_second": sum(macs.values()),
+        "macs_per_second_by_part": macs,
+    }
+
+
+def parameters(config: Config, phrases: int = 1, folded: bool = False) -> int:
+    """Trainable parameters; `folded` leaves out the batch norms (two numbers a channel), as a bundle does."""
+    model = config.model
+    units = [model.conv_filters, *model.gru_units]
+    conv = model.conv_filters * (config.features.bins * model.conv_kernel + 1)
+    gru = sum(3 * h * (i + h) + 6 * h for i, h in pairwise(units))
+    head = phrases * (units[-1] + 1)
+    return conv + gru + head + (0 if folded else 2 * sum(units))
+
+
+def macs_per_second(config: Config, phrases: int = 1) -> dict[str, int]:
+    """Multiply-accumulates a second of audio, by part; the DFT counted as the matrix product that it is in the graph."""
+    model, table = config.model, tables(config)
+    frames_per_s = config.audio.sample_rate_hz / config.features.hop_samples
+    steps_per_s = config.audio.sample_rate_hz / config.step_samples
+    units = [model.conv_filters, *model.gru_units]
+    per_frame = {
+        "dft": 2 * len(table.used_bins()) * config.features.window_samples,
+        "mel": 0 if table.mix is None else len(table.used_bins()) * table.bins,
+    }
+    per_step = {
+        "conv": model.conv_filters * config.features.bins * model.conv_kernel,
+        "gru": sum(3 * h * (i + h) for i, h in pairwise(units)),
+        "head": phrases * units[-1],
+    }
+    return {name: round(macs * frames_per_s) for name, macs in per_frame.items()} | {
+        name: round(macs * steps_per_s) for name, macs in per_step.items()
+    }
+
+
+def _bundle_numbers(bundle: Bundle) -> dict[str, Any]:
+    card = bundle.card
+    files = sorted(path for path in bundle.path.rglob("*") if path.is_file())
+    return {
+        "kind": "bundle",
+        "format_version": card.format_version,
+        "phrases": card.phrases,
+        "thresholds": card.thresholds,
+        "phrase_s": card.phrase_s,
+        "file_bytes": {path.relative_to(bundle.path).as_posix(): path.stat().st_size for path in files},
+        **derived_numbers(card.config, len(card.phrases)),
+        "provenance": card.provenance,
+        "config": card.config.model_dump(mode="json"),
+    }

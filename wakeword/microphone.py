@@ -1,0 +1,241 @@
+"""The microphone as a source: PortAudio's inputs, and a stream that survives being unplugged.
+
+PortAudio calls back in a thread of its own; a bounded queue hands the blocks over. sounddevice is imported only when a
+device is asked for, because importing it starts PortAudio.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wakeword.errors import AudioError
+from wakeword.sources import Gap
+
+BLOCK_MS = 40  # short against a word, long against Python's cost of a callback
+QUEUE_S = 10.0  # how far a consumer may fall behind before sound is lost
+STALLED_S = 2.0  # without a block for this long, a device is taken for unplugged
+POLL_S = 0.25
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 4.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A sound input of this computer."""
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    default_rate_hz: int
+    is_default: bool
+
+
+def list_devices() -> list[Device]:
+    """All sound inputs, possibly none. Raises AudioError if the PortAudio library is missing."""
+    sd = portaudio()
+    try:
+        default_index = sd.query_devices(kind="input")["index"]
+    except (sd.PortAudioError, ValueError):
+        default_index = None
+    return [
+        Device(
+            index=info["index"],
+            name=info["name"],
+            host_api=sd.query_hostapis(info["hostapi"])["name"],
+            channels=info["max_input_channels"],
+            default_rate_hz=round(info["default_samplerate"]),
+            is_default=info["index"] == default_index,
+        )
+        for info in sd.query_devices()
+        if info["max_input_channels"] > 0
+    ]
+
+
+def find_device(wanted: str | int | None, devices: list[Device]) -> Device:
+    """The default input (None), or the one of this index, of this name, or with this in its name (in any case).
+
+    Raises AudioError if there is none, or if several fit.
+    """
+    if not devices:
+        raise AudioError("microphone: got no sound input on this computer, expected one (see `listen --list-devices`)")
+    default = next((device for device in devices if device.is_default), devices[0])
+    if wanted is None:
+        return default
+    exact = [device for device in devices if str(wanted) in (str(device.index), device.name)]
+    fitting = exact[:1] or [device for device in devices if str(wanted).lower() in device.name.lower()]
+    # Windows shows each microphone once for every sound system it has.
+    fitting = [device for device in fitting if device.host_api == default.host_api] or fitting
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ", ".join(f"{device.index} {device.name!r}" for device in fitting or devices)
+    problem = "fits several" if fitting else "is not an input's name, part of a name, or index"
+    raise AudioError(f"microphone: got {str(wanted)!r}, which {problem}; expected one of: {names}")
+
+
+class MicrophoneSource:
+    """Sound from an input device, without end: only `close` ends it.
+
+    Args:
+        device: a name, a part of one, or an index of `list_devices`; None for the computer's default.
+        sample_rate_hz: None for the device's own rate.
+        on_event: gets a line when sound was lost, when the device went away and when it returned. By default: logging.
+
+    Sound that was lost because the consumer fell behind becomes silence, so that stream time stays true. A device that
+    goes away is reopened as soon as it returns, and then a `Gap` is yielded; PortAudio is restarted for that, which
+    ends any other sounddevice stream of this process. Raises AudioError if there is no such device or it refuses.
+    """
+
+    def __init__(
+        self,
+        device: str | int | None = None,
+        sample_rate_hz: int | None = None,
+        on_event: Callable[[str], None] = _log.warning,
+    ) -> None:
+        self._wanted, self._wanted_rate_hz, self._on_event = device, sample_rate_hz, on_event
+        self._closing = threading.Event()
+        self.overflows = 0
+        self.lost_samples = 0
+        self._open()
+        if device is not None:
+            self._wanted = self.name  # indices move when devices come and go
+
+    def blocks(self) -> Iterator[np.ndarray | Gap]:
+        """Yields float32 [N] as the device delivers it, silence for lost sound, and a Gap after an outage."""
+        while not self._closing.is_set():
+            try:
+                lost_samples, block = self._capture.blocks.get(timeout=POLL_S)
+            except queue.Empty:
+                if not self._capture.alive() and not self._closing.is_set():
+                    yield from self._wait_for_return()
+                continue
+            self._count_overflows(lost_samples)
+            yield from _silence(lost_samples, self.sample_rate_hz)
+            yield block
+
+    def close(self) -> None:
+        self._closing.set()
+        self._capture.close()
+
+    def _open(self) -> None:
+        device = find_device(self._wanted, list_devices())
+        self.sample_rate_hz = self._wanted_rate_hz or device.default_rate_hz
+        self._capture = _Capture(device, self.sample_rate_hz)
+        self.name = device.name
+
+    def _wait_for_return(self) -> Iterator[Gap]:
+        """Reopens until the device delivers sound again, and yields the Gap; nothing if the source was closed first."""
+        self._on_event(f"microphone {self.name!r} is gone, waiting for it to return")
+        last_heard_s, retry_s = self._capture.last_heard_s, FIRST_RETRY_S
+        while not self._closing.is_set():
+            self._capture.close()
+            if self._closing.wait(retry_s):
+                break
+            retry_s = min(2 * retry_s, LAST_RETRY_S)
+            try:
+                _restart_portaudio()
+                self._open()
+            except AudioError as error:
+                _log.debug("not yet: %s", error)
+                continue
+            if self._capture.heard.wait(STALLED_S):
+                away_s = time.monotonic() - last_heard_s
+                self._on_event(f"microphone {self.name!r} is back after {away_s:.1f} s, at {self.sample_rate_hz} Hz")
+                yield Gap(round(away_s * self.sample_rate_hz))
+                return
+        self._capture.close()
+
+    def _count_overflows(self, lost_samples: int) -> None:
+        """Reports the 1st, 2nd, 4th, 8th.. loss: a machine that is too slow must not drown its user in lines."""
+        overflows = self._capture.driver_overflows + (lost_samples > 0)
+        if not overflows:
+            return
+        self._capture.driver_overflows = 0
+        self.overflows += overflows
+        self.lost_samples += lost_samples
+        if self.overflows & (self.overflows - 1) == 0:
+            lost_s = self.lost_samples / self.sample_rate_hz
+            self._on_event(f"microphone {self.name!r}: overflow {self.overflows}, in all {lost_s:.2f} s became silence")
+
+
+class _Capture:
+    """One opened stream and the queue that its callback fills with (samples lost before it, block)."""
+
+    def __init__(self, device: Device, sample_rate_hz: int) -> None:
+        sd = portaudio()
+        self.blocks: queue.Queue[tuple[int, np.ndarray]] = queue.Queue(round(QUEUE_S * 1000 / BLOCK_MS))
+        self.heard = threading.Event()
+        self.last_heard_s = time.monotonic()
+        self.driver_overflows = 0  # PortAudio says that the driver lost sound, not how much
+        self._lost_samples = 0
+        self._lock = threading.Lock()
+        try:
+            self._stream = sd.InputStream(
+                samplerate=sample_rate_hz,
+                blocksize=sample_rate_hz * BLOCK_MS // 1000,
+                device=device.index,
+                channels=1,  # the sound system mixes down, or gives the first
+                dtype="float32",
+                latency="high",
+                callback=self._on_audio,
+            )
+            self._stream.start()
+        except (sd.PortAudioError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise AudioError(f"microphone {device.name!r}: cannot be opened at {sample_rate_hz} Hz: {reason}") from None
+
+    def _on_audio(self, pcm: np.ndarray, frames: int, _times: Any, status: Any) -> None:
+        self.last_heard_s = time.monotonic()
+        self.heard.set()
+        self.driver_overflows += bool(status.input_overflow)
+        # Once full, it drops until half empty: one long hole harms fewer words than a hole after every block.
+        half_full = self.blocks.qsize() > self.blocks.maxsize // 2
+        if self.blocks.full() or (self._lost_samples and half_full):
+            self._lost_samples += frames
+            return
+        self.blocks.put_nowait((self._lost_samples, pcm[:, 0].copy()))
+        self._lost_samples = 0
+
+    def alive(self) -> bool:
+        with self._lock:
+            return time.monotonic() - self.last_heard_s < STALLED_S and not self._stream.closed and self._stream.active
+
+    def close(self) -> None:
+        with self._lock:  # PortAudio does not survive closing a stream twice at once
+            if not self._stream.closed:
+                self._stream.abort(ignore_errors=True)
+                self._stream.close(ignore_errors=True)
+
+
+def _silence(samples: int, sample_rate_hz: int) -> Iterator[np.ndarray]:
+    for start in range(0, samples, sample_rate_hz):
+        yield np.zeros(min(sample_rate_hz, samples - start), np.float32)
+
+
+def _restart_portaudio() -> None:
+    """PortAudio lists the devices only when it starts."""
+    sd = portaudio()
+    sd.stop()  # a chime still playing: its stream must not outlive PortAudio
+    try:
+        sd._terminate()
+        sd._initialize()
+    except sd.PortAudioError as error:
+        raise AudioError(f"microphone: PortAudio does not restart: {error}") from None
+
+
+def portaudio() -> Any:
+    """The sounddevice module. Raises AudioError if the library that it wraps is missing."""
+    try:
+        import sounddevice
+    except OSError as error:
+        raise AudioError(f"microphone: {error}; expected PortAudio (Debian: apt install libportaudio2)") from None
+    return sounddevice

@@ -1,0 +1,170 @@
+"""The network: features, Conv1D, GRUs, one logit per label and step. `forward(pcm, state) -> (logits, state)`.
+
+Training, whole-file scoring and streaming are this one call. They differ only in the state they start from: a stream
+starts from zeros (silence before it), a training example from `empty_state` (nothing before it, so that no padding is
+ever trained on). Where dropout and batch norm stand follows the seed system.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wakeword.config import Config
+from wakeword.features import Tables, tables
+
+BATCH_NORM_EPSILON = 1e-3
+
+
+class State(NamedTuple):
+    """What a stream carries from call to call. B batch, F bins, H hidden."""
+
+    pcm: Tensor  # [B, P] samples that the next window needs again
+    norm: Tensor  # [B, F + 1] running energy sums and their weight
+    conv: Tensor  # [B, F, Q] frames that the next convolution needs again
+    gru: tuple[Tensor, ...]  # [1, B, H] each
+
+
+class FrontEnd(nn.Module):
+    """PCM [B, N] -> feature frames [B, F, T]: torch's twin of `wakeword.features.compute`."""
+
+    def __init__(self, t: Tables) -> None:
+        super().__init__()
+        self.tables = t
+        self.register_buffer("window", torch.tensor(t.window, dtype=torch.float32), persistent=False)
+        self.register_buffer("bin_gain", torch.tensor(t.bin_gain, dtype=torch.float32), persistent=False)
+        mix = None if t.mix is None else torch.tensor(t.mix, dtype=torch.float32)
+        self.register_buffer("mix", mix, persistent=False)
+
+    def forward(self, pcm: Tensor, carried: Tensor, norm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        samples = torch.cat([carried, pcm], dim=1)
+        windows = samples.unfold(1, len(self.window), self.tables.hop_samples)  # [B, T, W]
+        spectrum = torch.fft.rfft(windows * self.window, self.tables.fft_samples)
+        energy = (spectrum.real**2 + spectrum.imag**2) * self.bin_gain
+        if self.mix is not None:
+            energy = energy @ self.mix
+        if self.tables.norm is not None:
+            energy, norm = self._normalised(energy, norm)
+        return energy.transpose(1, 2), samples[:, windows.shape[1] * self.tables.hop_samples :], norm
+
+    def _normalised(self, energy: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
+        """The running mean as one triangular matrix product, so that training needs no loop over frames."""
+        rule, frames = self.tables.norm, energy.shape[1]
+        age = torch.arange(frames)[:, None] - torch.arange(frames)[None, :]
+        decay = torch.where(age >= 0, (1 - rule.keep) * rule.keep ** age.clamp(min=0).double(), 0.0).float()
+        carried = rule.keep ** torch.arange(1, frames + 1).double()[:, None].float()
+        ones = torch.ones_like(energy[:, :, :1])
+        sums = decay @ torch.cat([energy, ones], dim=2) + carried * norm[:, None, :]
+        mean = sums[:, :, :-1] / sums[:, :, -1:]
+        return torch.log((energy + rule.floor) / (mean + rule.floor) + rule.offset), sums[:, -1]
+
+
+class WakeModel(nn.Module):
+    """The whole chain from PCM to logits. `labels` is K, the number of phrases."""
+
+    def __init__(self, config: Config, labels: int = 1) -> None:
+        super().__init__()
+        sizes, drop = config.model, config.model.dropout
+        self.front = FrontEnd(tables(config))
+        self.conv = nn.Conv1d(config.features.bins, sizes.conv_filters, sizes.conv_kernel, sizes.conv_stride)
+        self.conv_norm = nn.BatchNorm1d(sizes.conv_filters, eps=BATCH_NORM_EPSILON)
+        inputs = (sizes.conv_filters, *sizes.gru_units[:-1])
+        self.gru = nn.ModuleList(
+            nn.GRU(i, h, batch_first=True) for i, h in zip(inputs, sizes.gru_units, strict=True)
+        )
+        self.gru_norm = nn.ModuleList(nn.BatchNorm1d(h, eps=BATCH_NORM_EPSILON) for h in sizes.gru_units)
+        self.dropout = nn.Dropout(drop)
+        self.head = nn.Linear(sizes.gru_units[-1], labels)
+
+    def zero_state(self, batch: int = 1) -> State:
+        """The state at the start of a stream: zeros."""
+        t = self.front.tables
+        history = self.conv.kernel_size[0] - self.conv.stride[0]
+        return State(
+            torch.zeros(batch, len(t.window) - t.hop_samples),
+            torch.zeros(batch, t.bins + 1),
+            torch.zeros(batch, t.bins, history),
+            tuple(torch.zeros(1, batch, gru.hidden_size) for gru in self.gru),
+        )
+
+    def empty_state(self, batch: int) -> State:
+        """The state at the start of a training example: no samples and no frames before the first."""
+        zeros = self.zero_state(batch)
+        return zeros._replace(pcm=zeros.pcm[:, :0], conv=zeros.conv[:, :, :0])
+
+    def forward(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
+        """pcm float32 [B, N] in -1..1 -> logits [B, T, K] and the next state."""
+        with torch.no_grad():
+            frames, pcm_left, norm = self.front(pcm, state.pcm, state.norm)
+        frames = torch.cat([state.conv, frames], dim=2)
+        x = self.dropout(torch.relu(self.conv_norm(self.conv(frames))))  # [B, C, T]
+        frames_left = frames[:, :, x.shape[2] * self.conv.stride[0] :]
+        hidden = []
+        for gru, norm_layer, before in zip(self.gru, self.gru_norm, state.gru, strict=True):
+            steps, last = gru(x.transpose(1, 2), before)
+            x = norm_layer(self.dropout(steps.transpose(1, 2)))
+            hidden.append(last)
+        logits = self.head(self.dropout(x.transpose(1, 2)))
+        return logits, State(pcm_left, norm, frames_left, tuple(hidden))
+
+
+def stream_logits(model: WakeModel, pcm: Tensor, chunk_samples: int) -> Tensor:
+    """Logits [B, T, K] of pcm [B, N] fed in pieces of `chunk_samples` (a multiple of the step) from a zero state."""
+    state, pieces = model.zero_state(pcm.shape[0]), []
+    with torch.inference_mode():
+        for start in range(0, pcm.shape[1] - chunk_samples + 1, chunk_samples):
+            logits, state = model(pcm[:, start : start + chunk_samples], state)
+            pieces.append(logits)
+    return torch.cat(pieces, dim=1)
+
+
+def weighted_loss(logits: Tensor, target: Tensor, weight: Tensor, positive_weight: float) -> Tensor:
+    """Mean binary cross-entropy over the steps with weight, all [B, T, K]; a 1 counts `positive_weight` times."""
+    weight = weight * (1.0 + (positive_weight - 1.0) * target)
+    loss = nn.functional.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="sum")
+    return loss / weight.sum()
+
+
+def folded_weights(model: WakeModel) -> dict[str, np.ndarray]:
+    """The weights that inference needs, float32, each batch norm folded into the layer it touches.
+
+    The convolution's norm comes after it (scales its outputs); a GRU's norm comes before the next layer (scales that
+    layer's inputs).
+    """
+    scale, shift = _affine(model.conv_norm)
+    weights = {
+        "conv.weight": model.conv.weight.detach().double() * scale[:, None, None],
+        "conv.bias": model.conv.bias.detach().double() * scale + shift,
+    }
+    scale, shift = torch.ones(1).double(), torch.zeros(1).double()
+    for i, (gru, norm) in enumerate(zip(model.gru, model.gru_norm, strict=True)):
+        into = gru.weight_ih_l0.detach().double()
+        weights[f"gru.{i}.weight_ih"] = into * scale
+        weights[f"gru.{i}.bias_ih"] = gru.bias_ih_l0.detach().double() + (into * shift).sum(dim=1)
+        weights[f"gru.{i}.weight_hh"] = gru.weight_hh_l0.detach()
+        weights[f"gru.{i}.bias_hh"] = gru.bias_hh_l0.detach()
+        scale, shift = _affine(norm)
+    head = model.head.weight.detach().double()
+    weights["head.weight"] = head * scale
+    weights["head.bias"] = model.head.bias.detach().double() + (head * shift).sum(dim=1)
+    return {name: value.float().contiguous().numpy() for name, value in weights.items()}
+
+
+def model_from_weights(config: Config, weights: dict[str, np.ndarray]) -> WakeModel:
+    """A model in eval mode from folded weights: its batch norms do nothing until they are trained again."""
+    model = WakeModel(config, labels=len(weights["head.bias"])).eval()
+    own = {name.replace("_l0", ""): tensor for name, tensor in model.named_parameters() if "norm" not in name}
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(torch.from_numpy(weights[name]))
+        for norm in (model.conv_norm, *model.gru_norm):
+            norm.running_var.fill_(1.0 - BATCH_NORM_EPSILON)
+    return model
+
+
+def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    scale = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    return scale, norm.bias.detach().double() - norm.running_mean.double() * scale

@@ -1,0 +1,239 @@
+"""The training loop, in plain sight: batch, step, average, validate, checkpoint, stop, export.
+
+Examples come in as an iterator, so that this file knows nothing of how they are made. Example i of a run is always the
+same one: training that was killed goes on from its last checkpoint exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wakeword import checkpoint
+from wakeword.bundle import Bundle, Card, write_bundle
+from wakeword.clips import Example
+from wakeword.config import Config
+from wakeword.errors import DataError
+from wakeword.export import export
+from wakeword.labels import targets
+from wakeword.model import WakeModel, weighted_loss
+from wakeword.validate import validate
+
+CHECKPOINT_EVERY_S = 30.0
+REPORT_EVERY_STEPS = 25
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Where examples come from. `train(i)` yields examples i, i + 1, ... without end; `validation(n)` the first n."""
+
+    phrases: list[str]
+    train: Callable[[int], Iterator[Example]]
+    validation: Callable[[int], Iterator[Example]]
+    provenance: dict[str, Any]
+
+
+@dataclass
+class Progress:
+    """Everything but tensors that a resumed run needs."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    waited_s: float = 0.0
+    best: tuple[float, float] | None = None
+    stale: int = 0
+    done: bool = False
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def train(config: Config, data: TrainingData, out: str | Path, report: Report = lambda event: None) -> Bundle:
+    """Trains and writes a bundle into `out`; resumes from `out/training/` if an earlier run was cut off there.
+
+    `report` is called with one dict for every few steps ("step") and every validation ("validation").
+    Raises DataError if `out` holds a run with another configuration or other clips, or if training diverges.
+    """
+    run = Run(config, data, Path(out))
+    held_out = list(data.validation(config.train.validation_examples))
+    batches = _batches(data.train(run.progress.step * config.train.batch_size), config, data.phrases)
+    saved_s = time.monotonic()
+    while not run.finished():
+        begin_s = time.monotonic()
+        pcm, target, weight = next(batches)
+        waited_s = time.monotonic() - begin_s
+        loss = run.train_step(pcm, target, weight)
+        run.count(waited_s, time.monotonic() - begin_s)
+        if run.progress.step % REPORT_EVERY_STEPS == 0:
+            report({"event": "step", **run.facts(), "loss": _finite(loss)})
+        if run.progress.step % config.train.validate_every_steps == 0 or run.finished():
+            report({"event": "validation", **run.validate(held_out)})
+        if time.monotonic() - saved_s > CHECKPOINT_EVERY_S or run.finished():
+            run.save()
+            saved_s = time.monotonic()
+    return run.write_bundle(held_out)
+
+
+class Run:
+    """The moving parts of one training run, and how they are saved."""
+
+    def __init__(self, config: Config, data: TrainingData, out: Path) -> None:
+        torch.manual_seed(config.train.seed)
+        self.config, self.data, self.out = config, data, out
+        self.path = out / "training" / "checkpoint.safetensors"
+        self.model = WakeModel(config, len(data.phrases)).train()
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.best = copy.deepcopy(self.average)
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        plain = [p for p in self.model.parameters() if p.ndim == 1]
+        groups = [{"params": decayed, "weight_decay": config.train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.train.learning_rate)
+        self.progress = Progress()
+        self.identity = _identity(config, data)
+        if self.path.exists():
+            self._restore()
+
+    def finished(self) -> bool:
+        limits = self.config.train
+        spent = limits.max_minutes is not None and self.progress.elapsed_s >= 60 * limits.max_minutes
+        return self.progress.done or self.progress.step >= limits.max_steps or spent
+
+    def train_step(self, pcm: Tensor, target: Tensor, weight: Tensor) -> float:
+        """One batch: pcm [B, N], target and weight [B, T, K]. Returns the loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.train.learning_rate * self._schedule()
+        logits, _ = self.model(pcm, self.model.empty_state(len(pcm)))
+        loss = weighted_loss(logits, target, weight, self.config.train.positive_weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.gradient_clip)
+        self.optimizer.step()
+        self._update_average()
+        return loss.item()
+
+    def count(self, waited_s: float, spent_s: float) -> None:
+        self.progress.step += 1
+        self.progress.waited_s += waited_s
+        self.progress.elapsed_s += spent_s
+
+    def facts(self) -> dict[str, Any]:
+        done = self.progress
+        return {"step": done.step, "elapsed_s": round(done.elapsed_s, 1), "waited_s": round(done.waited_s, 1)}
+
+    def validate(self, held_out: list[Example]) -> dict[str, Any]:
+        """Scores the averaged weights, keeps them if they are the best so far, counts patience."""
+        begin_s = time.monotonic()
+        result = validate(self.average, held_out, self.data.phrases, self.config)
+        criterion = (result.miss_rate, result.loss)
+        if self.progress.best is None or criterion < tuple(self.progress.best):
+            self.progress.best, self.progress.stale = criterion, 0
+            self.best.load_state_dict(self.average.state_dict())
+        else:
+            self.progress.stale += 1
+        self.progress.done = self.progress.stale >= self.config.train.patience
+        self.progress.elapsed_s += time.monotonic() - begin_s
+        line = {**self.facts(), **result.summary(), "best": self.progress.stale == 0}
+        self.progress.history.append(line)
+        return line
+
+    def save(self) -> None:
+        groups = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "best": self.best.state_dict(),
+            "optimizer": checkpoint.optimizer_tensors(self.optimizer),
+            "random": {"torch": torch.get_rng_state()},
+        }
+        checkpoint.save(self.path, groups, {"identity": self.identity, "progress": vars(self.progress)})
+
+    def write_bundle(self, held_out: list[Example]) -> Bundle:
+        """The best averaged weights, their thresholds and where they come from, exported and checked."""
+        if self.progress.best is None:
+            raise DataError(f"{self.out}: training ended before its first validation, expected more steps or minutes")
+        result = validate(self.best, held_out, self.data.phrases, self.config)
+        card = Card(
+            phrases=self.data.phrases,
+            thresholds=result.thresholds,
+            phrase_s=_phrase_s(held_out, self.data.phrases, self.config.audio.sample_rate_hz),
+            config=self.config,
+            provenance={**self.data.provenance, "training": self.facts(), "validation": result.summary()},
+        )
+        return write_bundle(self.out, card, *export(self.best, card))
+
+    def _schedule(self) -> float:
+        """Linear warm-up, then half a cosine to a hundredth over the steps or minutes that are allowed."""
+        limits, step = self.config.train, self.progress.step
+        warm = min(1.0, (step + 1) / max(1, limits.warmup_steps))
+        share = step / limits.max_steps
+        if limits.max_minutes is not None:
+            share = max(share, self.progress.elapsed_s / (60 * limits.max_minutes))
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+    def _update_average(self) -> None:
+        """Exponential moving average of weights and batch statistics; shorter at the start, so that it forgets the noise."""
+        decay = min(self.config.train.ema_decay, (1 + self.progress.step) / (10 + self.progress.step))
+        with torch.no_grad():
+            for mean, now in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
+                if mean.dtype.is_floating_point:
+                    mean.lerp_(now, 1 - decay)
+                else:
+                    mean.copy_(now)
+
+    def _restore(self) -> None:
+        groups, facts = checkpoint.load(self.path)
+        if facts["identity"] != self.identity:
+            raise DataError(f"{self.out}: holds a run with another configuration or other clips: choose another --out")
+        self.model.load_state_dict(groups["model"])
+        self.average.load_state_dict(groups["average"])
+        self.best.load_state_dict(groups["best"])
+        checkpoint.restore_optimizer(self.optimizer, groups.get("optimizer", {}))
+        torch.set_rng_state(groups["random"]["torch"])
+        self.progress = Progress(**facts["progress"])
+
+
+def _batches(examples: Iterator[Example], config: Config, phrases: list[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """pcm float32 [B, N], target and weight float32 [B, T, K]."""
+    while True:
+        batch = list(islice(examples, config.train.batch_size))
+        if len(batch) < config.train.batch_size:
+            raise DataError(f"training examples: got an end after {len(batch)} of a batch, expected an endless supply")
+        pcm = torch.from_numpy(np.stack([example.pcm for example in batch])).float() / 32768
+        pairs = [targets(example.events, phrases, config) for example in batch]
+        yield pcm, *(torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
+
+
+def _identity(config: Config, data: TrainingData) -> str:
+    """What must be equal for a checkpoint to be gone on with: all but the limits of the run's length."""
+    values = config.model_dump()
+    for limit in ("max_minutes", "patience"):
+        values["train"].pop(limit)
+    content = json.dumps([values, data.phrases, data.provenance], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _phrase_s(examples: list[Example], phrases: list[str], sample_rate_hz: int) -> list[float]:
+    """Median length of each phrase among the held-out examples, in seconds."""
+    lengths = {phrase: [] for phrase in phrases}
+    for event in (event for example in examples for event in example.events if event.kind == "activate"):
+        lengths[event.label].append((event.end_sample - event.start_sample) / sample_rate_hz)
+    return [round(float(np.median(lengths[phrase] or [0.0])), 3) for phrase in phrases]
+
+
+def _finite(loss: float) -> float:
+    if not math.isfinite(loss):
+        raise DataError(f"training diverged: got a loss of {loss}, expected a finite one: lower train.learning_rate")
+    return round(loss, 5)
+
