@@ -68,8 +68,8 @@ class Detector:
 
 def smooth(probabilities: np.ndarray, smoothing_steps: int) -> np.ndarray:
     """The scores that `Detector` compares with its threshold, for a whole curve [T] -> [T]."""
-    padded = np.concatenate([np.zeros(smoothing_steps - 1), np.asarray(probabilities, np.float64)])
-    return np.lib.stride_tricks.sliding_window_view(padded, smoothing_steps).mean(axis=1)
+    padded = np.concatenate([np.zeros(smoothing_steps), np.asarray(probabilities, np.float64)])
+    return np.lib.stride_tricks.sliding_window_view(padded, smoothing_steps)[1:].mean(axis=1)
 
 
 def fire_steps(scores: np.ndarray, config: DetectorConfig, threshold: float | None = None) -> np.ndarray:

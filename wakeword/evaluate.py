@@ -152,7 +152,10 @@ def _figures(
     trials = Trials(np.array([hearing.peak for hearing in hearings]), [curve], hours)
     det = det_curve(trials, config)
     chosen = choose_threshold(det, target_fa_per_hour)
-    scores = [PositiveScore(hearing.path, hearing.peak, hearing.latency_s(chosen)) for hearing in hearings]
+    scores = [
+        PositiveScore(hearing.path, hearing.peak, hearing.latency_s(config.threshold), hearing.latency_s(chosen))
+        for hearing in hearings
+    ]
     return {
         "own": operating_point(trials, config),
         "chosen": operating_point(trials, config, chosen),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from wakeword.trials import Skipped
 class PositiveScore:
     """The highest smoothed score while a take was heard, and when it was detected.
 
-    latency_s: from the take's last sound to the chosen threshold; None if it was missed.
+    Latencies count from the take's last sound until the own and the chosen threshold was reached; None if it was not.
     """
 
     path: str
     score: float
-    latency_s: float | None
+    own_latency_s: float | None
+    chosen_latency_s: float | None
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,17 @@ class Evaluation:
             f"at 95 % it may be up to {point.fa_per_hour_upper:.2f} per hour."
         )
 
-    @property
-    def latency_s(self) -> np.ndarray:
-        """Of the takes that were heard at the chosen threshold, ascending."""
-        return np.sort([take.latency_s for take in self.positives if take.latency_s is not None])
+    def latency_ms(self, which: Literal["own", "chosen"]) -> dict[str, float] | None:
+        """Median and 95th percentile over the takes that were heard at that threshold; None if there was none."""
+        values = [getattr(take, f"{which}_latency_s") for take in self.positives]
+        heard = [1000.0 * value for value in values if value is not None]
+        if not heard:
+            return None
+        median, p95 = np.percentile(heard, [50, 95]).round(1).tolist()
+        return {"median": median, "p95": p95}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        latency_ms = 1000.0 * self.latency_s
-        median, p95 = np.percentile(latency_ms, [50, 95]).round(1).tolist() if len(latency_ms) else (None, None)
         lost = max(self.own.threshold, self.chosen.threshold)
         return {
             "phrase": self.phrase,
@@ -103,7 +106,7 @@ class Evaluation:
             "snr_db": self.snr_db,
             "noisy_negatives": self.noisy_negatives,
             "negative_files": self.negative_files,
-            "latency_ms": {"median": median, "p95": p95},
+            "latency_ms": {"own": self.latency_ms("own"), "chosen": self.latency_ms("chosen")},
             "other_targets": [
                 {"target_fa_per_hour": key, **asdict(point)} for key, point in self.other_targets.items()
             ],

@@ -66,7 +66,7 @@ def parameters(config: Config, phrases: int = 1, folded: bool = False) -> int:
 
 
 def macs_per_second(config: Config, phrases: int = 1) -> dict[str, int]:
-    """Multiply-accumulates a second of audio, by part; the DFT counted as the matrix product that it is in the graph."""
+    """Multiply-accumulates for one second of audio, by part. The DFT counts as a matrix product, as in the graph."""
     model, table = config.model, tables(config)
     frames_per_s = config.audio.sample_rate_hz / config.features.hop_samples
     steps_per_s = config.audio.sample_rate_hz / config.step_samples

@@ -22,6 +22,7 @@ from wakeword.sources import Gap
 BLOCK_MS = 40  # short against a word, long against Python's cost of a callback
 QUEUE_S = 10.0  # how far a consumer may fall behind before sound is lost
 STALLED_S = 2.0  # without a block for this long, a device is taken for unplugged
+STARTUP_S = 6.0  # some sound servers and wireless headsets take seconds before the first block
 POLL_S = 0.25
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 4.0
 
@@ -147,7 +148,7 @@ class MicrophoneSource:
             except AudioError as error:
                 _log.debug("not yet: %s", error)
                 continue
-            if self._capture.heard.wait(STALLED_S):
+            if self._capture.heard.wait(STARTUP_S):
                 away_s = time.monotonic() - last_heard_s
                 self._on_event(f"microphone {self.name!r} is back after {away_s:.1f} s, at {self.sample_rate_hz} Hz")
                 yield Gap(round(away_s * self.sample_rate_hz))
@@ -206,8 +207,10 @@ class _Capture:
         self._lost_samples = 0
 
     def alive(self) -> bool:
+        patience_s = STALLED_S if self.heard.is_set() else STARTUP_S
         with self._lock:
-            return time.monotonic() - self.last_heard_s < STALLED_S and not self._stream.closed and self._stream.active
+            delivers = not self._stream.closed and self._stream.active
+        return delivers and time.monotonic() - self.last_heard_s < patience_s
 
     def close(self) -> None:
         with self._lock:  # PortAudio does not survive closing a stream twice at once

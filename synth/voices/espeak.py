@@ -1,7 +1,8 @@
 """eSpeak NG's English voices, through ctypes, from the optional package `espeakng-loader` (GPL-3: see NOTICE).
 
-eSpeak keeps state from one utterance to the next, so what it says depends on what the process said before. `espeak_clips`
-therefore speaks fixed batches, each in a fresh process: the same seed gives the same bytes however many run side by side.
+eSpeak keeps state from one utterance to the next, so what it says depends on what the process said before.
+`espeak_clips` therefore speaks fixed batches, each in a fresh process: the same seed gives the same bytes, however many
+of them run side by side.
 """
 
 from __future__ import annotations
@@ -89,18 +90,20 @@ class EspeakEngine:
 
     def __init__(self, data: str | Path | None = None, names: Sequence[str] | None = None) -> None:
         """`data` is a copy of espeak-ng-data (default: the installed one), `names` the voices to draw from."""
-        self._names = list(names) if names else voices()
+        self._names = _checked_names(names)
         self._library = ctypes.CDLL(str(_library_path()))
         self._pieces: list[np.ndarray] = []
         self._callback = _Callback(self._collect)  # kept alive here, or C calls freed memory
         folder = os.fsencode(data or _installed_data())
         if len(folder) > MAX_DATA_PATH_BYTES:
             raise DataError(
-                f"espeak: got a data path of {len(folder)} bytes, expected at most {MAX_DATA_PATH_BYTES}: {folder!r}"
+                f"espeak: {os.fsdecode(folder)}: got a path of {len(folder)} bytes, expected at most {MAX_DATA_PATH_BYTES}"
             )
         rate_hz = self._library.espeak_Initialize(_SYNCHRONOUS, 0, folder, 0)
         if rate_hz != SAMPLE_RATE_HZ:
-            raise DataError(f"espeak: its start gave {rate_hz}, expected {SAMPLE_RATE_HZ} Hz; its data: {folder!r}")
+            raise DataError(
+                f"espeak: its start gave {rate_hz}, expected {SAMPLE_RATE_HZ} Hz; its data: {os.fsdecode(folder)}"
+            )
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(BREATH_SEED))
         self._library.espeak_SetSynthCallback(self._callback)
 
@@ -151,7 +154,7 @@ def espeak_clips(
         raise DataError(f"espeak: got {len(texts)} texts and count {count}, expected at least one of each")
     for text in texts:
         _check_text(text)
-    rng, names = np.random.default_rng(seed), list(names or voices())
+    rng, names = np.random.default_rng(seed), _checked_names(names)
     plan = [(i, texts[i % len(texts)], _draw(rng, names)) for i in range(count)]
     batches = [plan[start : start + BATCH_CLIPS] for start in range(0, count, BATCH_CLIPS)]
     with _short_path(_installed_data()) as data, ThreadPoolExecutor(workers or os.cpu_count() or 1) as threads:
@@ -194,6 +197,15 @@ def _draw(rng: np.random.Generator, names: Sequence[str]) -> EspeakParams:
         pitch=int(rng.integers(*PITCH, endpoint=True)),
         pitch_range=int(rng.integers(*PITCH_RANGE, endpoint=True)),
     )
+
+
+def _checked_names(names: Sequence[str] | None) -> list[str]:
+    """espeak would speak an unknown variant as the plain accent, and one speaker would pass for two."""
+    known = voices()
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise DataError(f"espeak: got voice {unknown[0]!r}, expected one of {len(known)}, such as 'en-us+f3'")
+    return list(names or known)
 
 
 def _check_text(text: str) -> None:

@@ -88,6 +88,11 @@ def _result_text(event: dict[str, Any]) -> str:
             f"step {event['step']}: validation loss {event['loss']:.4f}, missed {event['miss_rate']:.2%} at "
             f"{event['fa_per_hour']:.2f} false accepts/h ({event['positives']} words, {event['hours']:.2f} h){mark}"
         )
+    if event["event"] == "heard":
+        return (
+            f"heard {event['heard']} of {event['words']} words and {event['false_accepts']} that were not said: "
+            f"see {event['picture']}"
+        )
     phrases = ", ".join(f"{p!r} at threshold {t:.3f}" for p, t in zip(event["phrases"], event["thresholds"], strict=True))
     return f"wrote {event['path']}: {phrases}"
 

@@ -1,0 +1,5 @@
+"""From a bundle to code for a device. `layers` reads a bundle into plain arrays; everything else will start there."""
+
+from firmware_export.layers import Conv1d, Dense, Gru, Layers, State, read_layers
+
+__all__ = ["Conv1d", "Dense", "Gru", "Layers", "State", "read_layers"]

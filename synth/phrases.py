@@ -1,0 +1,55 @@
+"""What is said: the phrase's near misses, and ordinary sentences that must not wake anything."""
+
+from __future__ import annotations
+
+import numpy as np
+
+VOWELS, CONSONANTS = "aeiou", "bdfgklmnprstvz"
+
+SENTENCES = (
+    "what time is it in the kitchen", "please turn the lights off before you leave", "I will call you back tomorrow",
+    "the train was late again this morning", "can you pass me the salt", "she said it would rain all week",
+    "we should have left an hour ago", "there is a letter for you on the table", "how much does this one cost",
+    "he never told anyone about the accident", "put the flowers in water", "the children are playing outside",
+    "my brother bought a new bicycle", "nobody knows where the keys are", "let's have dinner at seven",
+    "the market closes early on Sunday", "open the window, it is warm in here", "did you see the game last night",
+    "I forgot my umbrella at the office", "the water is boiling", "take the second street on the left",
+    "our neighbours moved to another city", "it takes about twenty minutes on foot", "he plays the guitar every evening",
+    "the museum has a new exhibition", "could you speak a little louder", "I would like a cup of coffee",
+    "the doctor will see you now", "they painted the house yellow", "this is the best soup I have ever had",
+    "remember to feed the cat", "the meeting starts at half past nine", "where did you put my glasses",
+    "the battery is almost empty", "we walked along the river for hours", "she speaks three languages",
+    "I am looking for a birthday present", "the plane lands at midnight", "my phone is not working",
+    "let me know when you arrive", "the old bridge was closed for repairs", "you can sit next to me",
+    "they sold more tickets than seats", "the soup needs more pepper", "what are you doing on Saturday",
+    "he opened the door and went inside", "yes", "no", "maybe later", "good morning", "thank you very much",
+    "one two three four five", "six seven eight nine ten", "hello", "hey", "okay", "stop", "listen to me",
+    "come here", "sorry, I did not hear you", "happy birthday", "see you soon", "well, that is a surprise",
+    "the president spoke about the economy", "and now the weather for the weekend", "scientists found a new planet",
+    "prices rose by two percent last year", "the film is about a young musician", "once upon a time there was a king",
+)  # fmt: skip
+
+
+def near_misses(phrase: str, count: int, rng: np.random.Generator) -> list[str]:
+    """Up to `count` texts close to the phrase, by spelling: its words alone, its beginnings and ends, one letter changed.
+
+    >>> near_misses("hey computer", 3, np.random.default_rng(0))
+    ['hey', 'computer', 'hey comp']
+    """
+    words = phrase.lower().split()
+    middle = max(1, len(words[-1]) // 2)
+    parts = [*words, " ".join([*words[:-1], words[-1][:middle]]), words[-1][middle:]] if len(phrase) > 3 else []
+    found = dict.fromkeys(part for part in parts if part != phrase and len(part) > 1)
+    for _ in range(20 * count):
+        if len(found) >= count:
+            break
+        changed = _one_letter_changed(phrase.lower(), rng)
+        if changed != phrase.lower():
+            found[changed] = None
+    return list(found)[:count]
+
+
+def _one_letter_changed(text: str, rng: np.random.Generator) -> str:
+    at = int(rng.integers(len(text)))
+    kind = next((letters for letters in (VOWELS, CONSONANTS) if text[at] in letters), text[at])
+    return text[:at] + kind[int(rng.integers(len(kind)))] + text[at + 1 :]

@@ -1,0 +1,243 @@
+"""Evaluation on recordings made here, heard by a detector of one tone: what it must count is known beforehand."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from wakeword.audio import write
+from wakeword.config import DetectorConfig
+from wakeword.errors import DataError
+from wakeword.evaluate import evaluate
+from wakeword.report import write_report
+from wakeword.report.page import percent
+from wakeword.trials import (
+    LEAD_S,
+    NegativeStream,
+    Noise,
+    add_noise,
+    audio_files,
+    lay_take,
+    negative_blocks,
+    score_stream,
+    speech_activity,
+)
+
+RATE, STEP = 16000, 320
+WORD_HZ, OTHER_HZ = 1000.0, 400.0
+
+
+class ToneWord:
+    """Scores the share of 1 kHz in a step's energy; quieter than -50 dBFS is nothing. Its memory is one step long."""
+
+    sample_rate_hz, step_samples, warmup_steps = RATE, STEP, 2
+    phrases = ("beep", "boop")
+    detector_configs = (DetectorConfig(threshold=0.5, smoothing_steps=3, refractory_steps=25, rearm_ratio=0.5),) * 2
+
+    def scores(self, pcm):
+        frames = pcm[: len(pcm) // STEP * STEP].reshape(-1, STEP)
+        power = np.abs(np.fft.rfft(frames * np.hanning(STEP))) ** 2
+        share = power[:, 18:23].sum(axis=1) / (power.sum(axis=1) + 1e-9)
+        share = np.where(np.square(frames).mean(axis=1) > 1e-5, 0.98 * share, 0.0)
+        share = 0.7 * share + 0.3 * np.concatenate([[0.0], share[:-1]])
+        return np.arange(1, len(frames) + 1) * STEP / RATE, np.stack([share, 0 * share], axis=1).astype(np.float32)
+
+
+def tone(hz, seconds=0.5, level=0.2):
+    return (level * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def silence(seconds):
+    return np.zeros(round(seconds * RATE), np.float32)
+
+
+def hiss(seconds, level=0.01, seed=0):
+    return (level * np.random.default_rng(seed).standard_normal(round(seconds * RATE))).astype(np.float32)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Ten takes, two of which say something else; a minute of other sound with two beeps in it; and noise."""
+    for number in range(10):
+        word = np.concatenate([silence(0.2), tone(OTHER_HZ if number in (3, 7) else WORD_HZ), silence(0.1)])
+        write(tmp_path / f"positives/speaker_{number % 2}/take_{number}.wav", word, RATE)
+    other = np.concatenate([hiss(20), tone(WORD_HZ), hiss(19.5), tone(OTHER_HZ, 10), hiss(10)])
+    write(tmp_path / "negatives/deep/er/other.flac", other, RATE)
+    write(tmp_path / "negatives/short.wav", tone(WORD_HZ), RATE)
+    write(tmp_path / "noise/hiss.wav", hiss(8, 0.1), RATE)
+    return tmp_path
+
+
+def run(folders, **options):
+    return evaluate(ToneWord(), folders / "positives", folders / "negatives", **options)
+
+
+def test_known_misses_and_false_accepts_are_counted(folders):
+    found = run(folders)
+    assert (found.own.misses, found.own.positives) == (2, 10)
+    assert (found.own.fa_count, found.own.negative_hours) == (2, pytest.approx(60.5 / 3600))
+    assert {take.path[-10:] for take in found.positives[:2]} == {"take_3.wav", "take_7.wav"}
+
+
+def test_a_false_accept_is_found_at_its_time_in_its_file(folders):
+    loudest = {moment.path.rsplit("negatives", 1)[1][1:]: moment.time_s for moment in run(folders).negatives[:2]}
+    assert loudest["deep/er/other.flac".replace("/", _sep())] == pytest.approx(20.25, abs=0.3)
+    assert loudest["short.wav"] == pytest.approx(0.25, abs=0.3)
+
+
+def test_latency_counts_from_the_last_sound_of_the_word(folders):
+    latency_ms = run(folders).latency_ms("own")
+    assert -500.0 < latency_ms["median"] < -400.0  # a tone is known by its first steps, half a second before it ends
+
+
+def test_too_few_hours_for_the_target_are_not_called_enough(folders):
+    (folders / "negatives/short.wav").unlink()
+    write(folders / "negatives/deep/er/other.flac", hiss(36), RATE)
+    found = run(folders, target_fa_per_hour=0.5)
+    assert found.chosen.fa_count == 0
+    assert not found.supported
+    assert "0.01 h of negatives cannot show fewer than 0.5" in found.claim
+    assert "needs 5.99 h" in found.claim
+
+
+def test_enough_hours_for_the_target_are_said_to_show_it(folders):
+    (folders / "negatives/short.wav").unlink()
+    write(folders / "negatives/deep/er/other.flac", hiss(36), RATE)
+    assert run(folders, target_fa_per_hour=300.0).supported
+
+
+def test_the_measured_snr_is_the_one_asked_for(folders):
+    noise = Noise(folders / "noise", RATE)
+    path = folders / "positives/speaker_0/take_0.wav"
+    for snr_db in (-5.0, 0.0, 10.0):
+        take = lay_take(path, 0, RATE, noise, snr_db)
+        room = take.pcm[: round(LEAD_S * RATE)].astype(np.float64)
+        speech_rms = 0.2 / np.sqrt(2) * (take.pcm.std() / lay_take(path, 0, RATE, noise, snr_db).pcm.std())
+        assert 20 * np.log10(speech_rms / room.std()) == pytest.approx(snr_db, abs=0.3)
+
+
+def test_mixing_keeps_the_snr_when_it_turns_the_whole_down():
+    speech, noise = tone(WORD_HZ, level=0.9), hiss(0.5, level=1.0)
+    noise /= np.sqrt(np.square(noise).mean())
+    mixed = add_noise(speech, 0.9 / np.sqrt(2), noise, snr_db=0.0)
+    scale = np.dot(mixed, speech + noise * np.float32(0.9 / np.sqrt(2))) / np.dot(mixed, mixed)
+    assert np.abs(mixed).max() == pytest.approx(1.0)
+    np.testing.assert_allclose(mixed * scale, speech + noise * np.float32(0.9 / np.sqrt(2)), atol=1e-5)
+
+
+def test_pauses_do_not_lower_the_active_speech_level():
+    word = tone(WORD_HZ)
+    alone, end = speech_activity(word, RATE)
+    padded, padded_end = speech_activity(np.concatenate([silence(2), word, silence(3)]), RATE)
+    assert alone == pytest.approx(0.2 / np.sqrt(2), rel=1e-3)
+    assert padded == pytest.approx(alone, rel=1e-3)
+    assert (end, padded_end) == (8000, 40000)
+
+
+def test_the_same_seed_draws_the_same_noise_and_another_does_not(folders):
+    first, again, other = (Noise(folders / "noise", RATE, seed).excerpt(3, 5000) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_noise_shorter_than_the_take_is_repeated(folders):
+    write(folders / "noise/hiss.wav", hiss(0.5), RATE)
+    excerpt = Noise(folders / "noise", RATE).excerpt(0, 3 * RATE)
+    assert len(excerpt) == 3 * RATE
+    assert np.sqrt(np.square(excerpt).mean()) == pytest.approx(1.0, rel=1e-4)
+
+
+def test_a_stream_scored_in_pieces_equals_one_scored_whole(monkeypatch):
+    monkeypatch.setattr("wakeword.trials.PIECE_S", 3.0)
+    monkeypatch.setattr("wakeword.trials.OVERLAP_S", 0.5)
+    pcm = np.concatenate([hiss(4), tone(WORD_HZ), hiss(6.013)])
+    blocks = np.split(pcm, [1, 777, 50000, 50001, 120000])
+    whole = ToneWord().scores(np.pad(pcm, (0, -len(pcm) % STEP)))[1][:, 0]
+    whole[: ToneWord.warmup_steps] = 0.0
+    np.testing.assert_array_equal(score_stream(ToneWord(), blocks, 0), whole)
+
+
+def test_long_files_are_streamed_in_blocks_and_not_held(folders):
+    write(folders / "negatives/short.wav", np.tile(hiss(10), 12), RATE)
+    stream = NegativeStream()
+    lengths = [len(block) for block in negative_blocks(audio_files(folders / "negatives"), RATE, stream)]
+    assert max(lengths) < 20 * RATE
+    assert stream.heard_samples == 180 * RATE
+
+
+def test_unusable_files_are_skipped_and_listed_with_a_reason(folders):
+    (folders / "positives/text.wav").write_text("no audio")
+    write(folders / "positives/zero.wav", silence(1), RATE)
+    write(folders / "positives/empty.wav", silence(0), RATE)
+    write(folders / "positives/lecture.wav", hiss(31), RATE)
+    write(folders / "negatives/zero.flac", silence(10), RATE)
+    found = run(folders)
+    reasons = {re.split(r"[\\/]", file.path)[-1]: file.reason for file in found.skipped}
+    assert set(reasons) == {"text.wav", "zero.wav", "empty.wav", "lecture.wav", "zero.flac"}
+    assert "more than 30 s" in reasons["lecture.wav"]
+    assert found.own.negative_hours == pytest.approx(60.5 / 3600)
+
+
+def test_a_file_that_breaks_off_counts_up_to_there(folders):
+    path = folders / "negatives/deep/er/other.flac"
+    path.write_bytes(path.read_bytes()[:-20000])
+    found = run(folders)
+    assert [file.path for file in found.skipped] == [str(path)]
+    assert 0.5 / 3600 < found.own.negative_hours < 60.4 / 3600
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"phrase": "bap"}, r"phrase: got 'bap', expected one of \('beep', 'boop'\)"),
+        ({"snr_db": 3.0}, "expected both or neither"),
+        ({"target_fa_per_hour": 0.0}, "target_fa_per_hour: got 0.0"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_in_one_line(folders, options, message):
+    with pytest.raises(DataError, match=message):
+        run(folders, **options)
+
+
+def test_folders_that_hold_nothing_to_measure_are_refused_by_name(folders):
+    (folders / "empty").mkdir()
+    with pytest.raises(DataError, match="no such folder"):
+        evaluate(ToneWord(), folders / "absent", folders / "negatives")
+    with pytest.raises(DataError, match="got no recordings"):
+        evaluate(ToneWord(), folders / "positives", folders / "empty")
+    (folders / "empty/text.wav").write_text("no audio")
+    with pytest.raises(DataError, match="none of 1 files could be used"):
+        evaluate(ToneWord(), folders / "positives", folders / "empty")
+    with pytest.raises(DataError, match="both positive|as positive and as negative"):
+        evaluate(ToneWord(), folders / "positives", [folders / "negatives", folders / "positives/speaker_0"])
+
+
+def test_another_phrase_of_the_bundle_has_its_own_figures(folders):
+    assert run(folders, phrase="boop").own.miss_rate == 1.0
+
+
+def test_the_report_is_three_files_and_its_page_asks_nobody(folders):
+    found = run(folders, noise=folders / "noise", snr_db=10.0)
+    page = write_report(found, folders / "report", {"bundle": "<b>"}).read_text("utf-8")
+    assert sorted(path.name for path in (folders / "report").iterdir()) == ["det.png", "evaluation.json", "index.html"]
+    assert not re.search(r"(src|href)=[\"'](?!#)|@import|<script|<b>", page)
+    assert "url(http" not in page
+    assert percent(found.own.miss_rate) in page
+    assert found.claim in page
+
+
+def test_the_json_says_what_the_evaluation_says(folders):
+    found = run(folders)
+    write_report(found, folders / "report")
+    saved = json.loads((folders / "report/evaluation.json").read_text("utf-8"))
+    assert saved["own_threshold"]["fa_per_hour_upper"] == found.own.fa_per_hour_upper
+    assert saved["det"]["miss_rate"] == found.det.miss_rate.tolist()
+    assert saved["supported"] is False
+    assert len(saved["missed"]) >= 2
+
+
+def _sep():
+    import os
+
+    return os.sep

@@ -1,0 +1,243 @@
+"""The microphone, with the real sounddevice and PortAudio: ALSA reads it from a file, or PulseAudio plays into it.
+
+Each test listens in a process of its own, because PortAudio reads its configuration when it is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_listener import beeps, speechlike, wakeful_threshold
+
+import wakeword
+from wakeword import audio
+from wakeword.errors import AudioError
+from wakeword.listener import Listener
+from wakeword.microphone import Device, find_device
+from wakeword.sources import WavSource
+
+LEVEL_WORD = Path(__file__).with_name("level_word.py")
+ALSA_BASE = Path("/usr/share/alsa/alsa.conf")
+PATIENCE_S = 30.0
+
+
+def has_portaudio() -> bool:
+    try:
+        import sounddevice  # noqa: F401
+    except OSError:
+        return False
+    return True
+
+
+needs_alsa = pytest.mark.skipif(
+    not (sys.platform == "linux" and ALSA_BASE.exists() and has_portaudio()),
+    reason="needs Linux with ALSA and PortAudio (Debian: libportaudio2 alsa-utils)",
+)
+needs_pulse = pytest.mark.skipif(
+    not (
+        shutil.which("pulseaudio")
+        and shutil.which("paplay")
+        and list(Path("/usr/lib").rglob("*asound_module_pcm_pulse*"))
+    ),
+    reason="needs PulseAudio and its ALSA plugin (Debian: pulseaudio pulseaudio-utils libasound2-plugins)",
+)
+
+
+def environment(folder: Path, alsa_devices: str) -> dict[str, str]:
+    """Of a process that sees the given sound devices and no others."""
+    config = folder / "alsa.conf"
+    config.write_text(f"<{ALSA_BASE}>\n{alsa_devices}\n")
+    private = {name: str(folder) for name in ("HOME", "XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH", "XDG_CONFIG_HOME")}
+    root = str(LEVEL_WORD.parent.parent)
+    cleared = {key: value for key, value in os.environ.items() if not key.startswith("PULSE_")}
+    return {**cleared, **private, "ALSA_CONFIG_PATH": str(config), "PYTHONPATH": root}
+
+
+def file_microphone(folder: Path, pcm: np.ndarray) -> dict[str, str]:
+    """A device `wavmic` that holds float32 [N], much faster than real time, and then whatever was in memory."""
+    pcm.tofile(folder / "mic.raw")
+    file = f'type file slave.pcm "null" file "/dev/null" infile "{folder / "mic.raw"}" format "raw"'
+    return environment(folder, f"pcm.wavmic {{ {file} }}")
+
+
+class Process:
+    """A program whose output lines can be waited for."""
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=lambda: [self._lines.put(line) for line in self.process.stdout], daemon=True).start()
+
+    def next(self) -> dict[str, Any]:
+        try:
+            return json.loads(self._lines.get(timeout=PATIENCE_S))
+        except queue.Empty:
+            self.process.kill()
+            raise AssertionError(f"no line for {PATIENCE_S} s; stderr: {self.process.stderr.read()}") from None
+
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(by)
+        try:
+            return self.process.wait(PATIENCE_S)
+        finally:
+            self.process.kill()
+
+
+class Pulse:
+    """A PulseAudio of its own: what is played into the sink `room` is what its microphone hears."""
+
+    def __init__(self, folder: Path) -> None:
+        self.env = environment(folder, "pcm.pulse { type pulse }\nctl.pulse { type pulse }")
+        self._room = folder / "room.wav"
+        self.start()
+
+    def start(self) -> None:
+        modules = [
+            "module-native-protocol-unix",
+            "module-null-sink sink_name=room rate=48000",
+            "module-remap-source source_name=microphone master=room.monitor",
+        ]
+        command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--log-level=0"]
+        command += [argument for module in modules for argument in ("-L", module)]
+        self._daemon = subprocess.Popen(command, env=self.env, stderr=subprocess.DEVNULL)
+        connect = ["pactl", "list", "short", "sources"]
+        wait = "until pactl list short sources 2>/dev/null | grep -q microphone; do sleep 0.1; done"
+        assert connect
+        subprocess.run(["sh", "-c", wait], env=self.env, timeout=PATIENCE_S, check=True)
+
+    def play(self, pcm: np.ndarray) -> None:
+        audio.write(self._room, pcm, 16000)
+        subprocess.run(["paplay", "-d", "room", str(self._room)], env=self.env, timeout=PATIENCE_S, check=True)
+
+    def unplug(self) -> None:
+        self._daemon.kill()
+        self._daemon.wait()
+
+
+@pytest.fixture
+def pulse() -> Iterator[Pulse]:
+    # Not tmp_path: the path of a socket must be short.
+    with tempfile.TemporaryDirectory(prefix="ww") as folder:
+        pulse = Pulse(Path(folder))
+        yield pulse
+        pulse.unplug()
+
+
+def listener(env: dict[str, str], *arguments: str) -> Process:
+    return Process([sys.executable, str(LEVEL_WORD), *arguments], env)
+
+
+@needs_alsa
+def test_every_sample_of_the_microphone_arrives_as_it_is(tmp_path: Path) -> None:
+    pcm = audio.to_float(speechlike(5.0))
+    code = (
+        "import sys, numpy as np; from wakeword.microphone import MicrophoneSource\n"
+        "source, heard = MicrophoneSource('wavmic', 16000), []\n"
+        "for block in source.blocks():\n"
+        "    heard.append(block)\n"
+        "    if sum(map(len, heard)) >= 80000: break\n"
+        "source.close(); sys.stdout.buffer.write(np.concatenate(heard)[:80000].tobytes())"
+    )
+    command, env = [sys.executable, "-c", code], file_microphone(tmp_path, pcm)
+    heard = subprocess.run(command, env=env, stdout=subprocess.PIPE, timeout=PATIENCE_S, check=True).stdout
+    assert np.array_equal(np.frombuffer(heard, np.float32), pcm)
+
+
+@needs_alsa
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_the_microphone_gives_the_detections_of_the_file_and_ends_well(
+    tiny_bundle: Path, tmp_path: Path, end: signal.Signals
+) -> None:
+    # wavmic opens at its own rate, 44.1 kHz; the silence keeps what follows the file's end out of the way.
+    pcm = audio.to_float(speechlike(6.0, 44100))
+    audio.write(tmp_path / "same.wav", pcm, 44100)
+    threshold = wakeful_threshold(tiny_bundle, audio.read(tmp_path / "same.wav", 16000))
+    file = list(Listener(WavSource(tmp_path / "same.wav"), wakeword.load(tiny_bundle, threshold)))
+    env = file_microphone(tmp_path, np.concatenate([pcm, np.zeros(44100 * 300, np.float32)]))
+    verb = ["-m", "wakeword", "listen", str(tiny_bundle), "--device", "wavmic", "--json", "--threshold", str(threshold)]
+    process = Process([sys.executable, *verb], env)
+    heard = [process.next() for detection in file if detection.end_s < 5.5]
+    assert heard
+    assert [line["end_s"] for line in heard] == pytest.approx([d.end_s for d in file][: len(heard)], abs=1e-6)
+    assert process.stop(end) == 0
+    assert "listening for hey test on wavmic at 44100 Hz" in process.process.stderr.read()
+
+
+@needs_alsa
+def test_without_a_microphone_the_verb_says_so_in_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "wakeword", "listen", str(tiny_bundle)]
+    env = {**environment(tmp_path, ""), "PULSE_SERVER": "/nowhere"}
+    run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    if "listening" in run.stderr:
+        pytest.skip("this computer has a sound card that ALSA always finds")
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert "no sound input" in run.stderr
+    assert "--list-devices" in run.stderr
+
+
+@needs_alsa
+@needs_pulse
+def test_a_word_that_is_played_to_the_microphone_is_heard(pulse: Pulse) -> None:
+    process = listener(pulse.env, "pulse")
+    assert process.next() == {"ready": True}
+    pulse.play(beeps([0.5, 1.2], 1.8))
+    first, second = process.next(), process.next()
+    assert second["end_s"] - first["end_s"] == pytest.approx(0.7, abs=0.02)
+    process.stop()
+
+
+@needs_alsa
+@needs_pulse
+def test_an_unplugged_microphone_is_reported_once_and_heard_again_when_it_returns(pulse: Pulse) -> None:
+    process = listener(pulse.env)
+    assert process.next() == {"ready": True}
+    pulse.play(beeps([0.2], 0.8))
+    before = process.next()
+    pulse.unplug()
+    assert "is gone, waiting for it to return" in process.next()["event"]
+    pulse.start()
+    assert "is back after" in process.next()["event"]
+    pulse.play(beeps([0.2], 0.8))
+    assert process.next()["end_s"] > before["end_s"] + 0.5
+    process.stop()
+
+
+def device(index: int, name: str, host_api: str = "MME", is_default: bool = False) -> Device:
+    return Device(index, name, host_api, 1, 44100, is_default)
+
+
+DEVICES = [
+    device(1, "Webcam"),
+    device(4, "USB Mic", is_default=True),
+    device(7, "USB Mic Array"),
+    device(9, "Webcam", "WASAPI"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"), [(None, 4), (7, 7), ("7", 7), ("USB Mic", 4), ("array", 7), ("webcam", 1), ("Webcam", 1)]
+)
+def test_a_device_is_found_by_index_name_or_part_of_it(wanted: str | int | None, index: int) -> None:
+    assert find_device(wanted, DEVICES).index == index
+
+
+@pytest.mark.parametrize(
+    ("wanted", "complaint"),
+    [("usb", "'usb', which fits several"), ("phone", "'phone', which is not"), (3, "'3', which is")],
+)
+def test_a_device_that_is_not_clear_is_refused_with_those_there_are(wanted: str | int, complaint: str) -> None:
+    with pytest.raises(AudioError, match=f"{complaint}.*4 'USB Mic', 7 'USB Mic Array'"):
+        find_device(wanted, DEVICES)

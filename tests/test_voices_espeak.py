@@ -1,0 +1,99 @@
+"""espeak's voices: real ones, spoken here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
+
+from synth.voices import espeak
+from synth.voices.espeak import EspeakClips, EspeakEngine, EspeakParams, espeak_clips, voices
+from wakeword.audio import read
+from wakeword.errors import DataError
+
+TEXTS = ["hey computer", "good morning"]
+
+
+@pytest.fixture(scope="module")
+def engine() -> EspeakEngine:
+    return EspeakEngine()
+
+
+def test_there_are_hundreds_of_voices_and_no_name_twice() -> None:
+    assert len(voices()) == len(set(voices())) > 800
+    assert {"en-us", "en-us+f3", "en-gb-scotland+m1"} <= set(voices())
+
+
+def test_speech_is_float32_with_sound_at_both_ends(engine: EspeakEngine) -> None:
+    pcm = engine.speak("hey computer", EspeakParams("en-us+f3"))
+    assert pcm.dtype == np.float32
+    assert 0.4 < len(pcm) / engine.sample_rate_hz < 1.5
+    assert pcm[0] != 0 != pcm[-1]
+    assert 0.05 < np.abs(pcm).max() <= 1
+
+
+def test_voices_sound_different_and_slow_speech_is_longer(engine: EspeakEngine) -> None:
+    one, other = (engine.speak("hey computer", EspeakParams(name)) for name in ("en-us+f3", "en-gb-scotland+m1"))
+    assert len(one) != len(other) or not np.array_equal(one, other)
+    slow, fast = (engine.speak("hey computer", EspeakParams("en-us", rate_wpm=rate)) for rate in (120, 220))
+    assert len(slow) > 1.3 * len(fast)
+
+
+def test_phonemes_can_be_written_out(engine: EspeakEngine) -> None:
+    word, spelled = (engine.speak(text, EspeakParams("en-us")) for text in ("hey", "[[h'eI]]"))
+    assert abs(len(word) - len(spelled)) < 0.1 * len(word)
+
+
+def test_an_empty_text_and_an_unknown_voice_are_refused(engine: EspeakEngine, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="got the text ' '"):
+        engine.speak(" ", EspeakParams("en-us"))
+    with pytest.raises(DataError, match="got the text ''"):
+        espeak_clips([""], tmp_path, 1, seed=1)
+    with pytest.raises(DataError, match=r"got voice 'en-us\+nobody'"):
+        engine.speak("hey", EspeakParams("en-us+nobody"))
+    with pytest.raises(DataError, match=r"got voice 'en-us\+nobody'"):
+        espeak_clips(TEXTS, tmp_path, 1, seed=1, names=["en-us+nobody"])
+
+
+def test_draws_depend_on_the_generator_alone(engine: EspeakEngine) -> None:
+    first, again, other = (engine.draw(np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_the_same_seed_gives_the_same_bytes_with_one_worker_and_with_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(espeak, "BATCH_CLIPS", 12)
+    names = ["en-us", "en-us+f2", "en-029+whisper", "en-gb-x-rp+klatt3"]  # two of them breathe, which is noise
+    one, two, other = (
+        espeak_clips(TEXTS, tmp_path / str(i), 18, seed, names=names, workers=workers)
+        for i, (seed, workers) in enumerate([(5, 1), (5, 2), (6, 2)])
+    )
+    assert content(one) == content(two) != content(other)
+
+
+def test_the_folder_is_the_voice_and_clips_without_sound_are_dropped_and_counted(tmp_path: Path) -> None:
+    made = espeak_clips(["hey computer", "..."], tmp_path, 6, seed=2, workers=1)
+    assert [text for text, _ in made.dropped] == ["..."] * 3
+    assert sorted(tmp_path.rglob("*.wav")) == sorted(clip.path for clip in made.clips)
+    assert all(clip.path.parent.name == clip.params.voice for clip in made.clips)
+    assert all(len(read(clip.path, 22050)) > 2205 for clip in made.clips)
+
+
+def test_a_data_path_too_long_for_espeak_is_copied_to_a_short_one(tmp_path: Path) -> None:
+    data = tmp_path / ("deep" * 30) / ("er" * 30)
+    data.mkdir(parents=True)
+    (data / "phontab").write_bytes(b"x")
+    with espeak._short_path(data) as short:
+        assert len(str(short)) < 160
+        assert (short / "phontab").read_bytes() == b"x"
+    assert not short.exists()
+    with pytest.raises(DataError, match="expected at most 159"):
+        EspeakEngine(data, names=["en-us"])
+
+
+def content(made: EspeakClips) -> list[tuple[str, bytes]]:
+    return [(clip.path.parent.name, clip.path.read_bytes()) for clip in made.clips]

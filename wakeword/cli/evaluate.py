@@ -1,0 +1,107 @@
+"""`wakeword evaluate`: a bundle against recordings it has not heard."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from wakeword.evaluation import Evaluation
+
+
+def command(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    positives: Annotated[Path, typer.Option(help="Folder of takes of the word, one in each file.")],
+    negatives: Annotated[list[Path], typer.Option(help="Folder of recordings without the word; may be given again.")],
+    noise: Annotated[Path | None, typer.Option(help="Folder of noise in which the takes are heard.")] = None,
+    snr_db: Annotated[float | None, typer.Option(help="Active speech over that noise, in dB.")] = None,
+    noisy_negatives: Annotated[bool, typer.Option("--noisy-negatives", help="Hear the negatives in it, too.")] = False,
+    target_fa_per_hour: Annotated[float, typer.Option(help="Wanted false accepts per hour.")] = 0.5,
+    phrase: Annotated[str | None, typer.Option(help="Which of the bundle's phrases; default: the first.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the excerpts of noise.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report; default: BUNDLE/report.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
+) -> None:
+    """Measure misses and false accepts of a bundle, and choose its threshold.
+
+    Writes evaluation.json, det.png and index.html, a page that needs nothing else.
+    """
+    import wakeword
+    from wakeword.evaluate import evaluate
+    from wakeword.report import write_report
+
+    ww = wakeword.load(bundle)
+    with _progress() as progress:
+        found = evaluate(
+            ww, positives, negatives, noise, snr_db, target_fa_per_hour, phrase, noisy_negatives, seed, progress
+        )
+    about = {
+        "wakeword": wakeword.__version__,
+        "bundle": str(bundle),
+        "positives": str(positives),
+        "negatives": ", ".join(map(str, negatives)),
+        "noise": str(noise) if noise else "none",
+        "seed": seed,
+    }
+    page = write_report(found, out or bundle / "report", about)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({**about, **found.to_dict(), "report": str(page)}))
+    else:
+        _print_table(found, page)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on a terminal, a line for each tenth of the files otherwise; on stderr, because stdout is for the result."""
+    if not sys.stderr.isatty():
+        yield _print_tenths
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield show
+
+
+def _print_tenths(what: str, done: int, total: int) -> None:
+    if done * 10 // total > (done - 1) * 10 // total:
+        typer.echo(f"{what}: {done} of {total} files", err=True)
+
+
+def _print_table(found: Evaluation, page: Path) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from wakeword.report.page import percent, threshold_text
+
+    table = Table("", "own threshold", "chosen here", box=SIMPLE)
+    points = (found.own, found.chosen)
+    table.add_row("threshold", *(threshold_text(at.threshold) for at in points))
+    table.add_row("words missed", *(f"{percent(at.miss_rate)} ({at.misses} of {at.positives})" for at in points))
+    table.add_row("  95 % interval", *(" to ".join(map(percent, at.miss_interval)) for at in points))
+    rates = (f"{at.fa_per_hour:.2f} ({at.fa_count} in {at.negative_hours:.2f} h)" for at in points)
+    table.add_row("false accepts per hour", *rates)
+    table.add_row("  95 % upper bound", *(f"{at.fa_per_hour_upper:.2f}" for at in points))
+    console = Console()
+    console.print(table)
+    console.print(escape(found.claim), highlight=False)
+    if found.skipped:
+        console.print(f"{len(found.skipped)} files were skipped or cut short; the report lists them.", highlight=False)
+    console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)

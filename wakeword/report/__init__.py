@@ -1,0 +1,34 @@
+"""An evaluation as files: `evaluation.json` for machines, `det.png` for papers, `index.html` for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from wakeword.audio import replacing
+from wakeword.evaluation import Evaluation
+from wakeword.report.page import render_page
+from wakeword.report.plot import det_png, det_svg
+
+JSON_NAME, PNG_NAME, PAGE_NAME = "evaluation.json", "det.png", "index.html"
+
+
+def write_report(evaluation: Evaluation, folder: str | Path, about: dict[str, Any] | None = None) -> Path:
+    """Writes the three files into `folder` (made if absent) and returns the page's path.
+
+    `about` says what was evaluated on what; it leads the JSON and ends the page. Each file replaces an older one only
+    when it is complete. Raises AudioError if the folder cannot be written.
+    """
+    folder, about = Path(folder), about or {}
+    page = render_page(evaluation, det_svg(evaluation), about)
+    content = json.dumps({**about, **evaluation.to_dict()}, indent=1, allow_nan=False)
+    _write(folder / PNG_NAME, det_png(evaluation))
+    _write(folder / JSON_NAME, content.encode())
+    _write(folder / PAGE_NAME, page.encode())
+    return folder / PAGE_NAME
+
+
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as temporary:
+        Path(temporary).write_bytes(content)
