@@ -5,6 +5,6 @@ From a folder of recordings to examples, in reading order: `recordings` (find, t
 """
 
 from synth.build import Clips, open_clips, stream
-write_dataset = None
+from synth.dataset import write_dataset
 
 __all__ = ["Clips", "open_clips", "stream", "write_dataset"]

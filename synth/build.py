@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count as counting
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from synth.recordings import Rejected, TakeRules, clip_folders, required_kinds, 
 from synth.render import render
 from synth.splits import Segment, split
 from synth.workers import ordered_map
-from wakeword.clips import KINDS, Example
+from wakeword.clips import Example
 from wakeword.config import Config
 from wakeword.errors import DataError
 
@@ -64,11 +65,13 @@ def open_clips(
     phrases: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Clips:
-    """Finds, decodes (once; see `synth.bank`), checks and splits the recordings in `activates/ negatives/ backgrounds/`.
+    """Finds, decodes (once; see `synth.bank`), checks and splits the recordings of the three kinds.
 
-    `clips_dir` is their parent, or a mapping of the three names to folders. Without `phrases` the parent's name is the
-    wake word. `progress(done, total)` counts the files while they are decoded. Files that cannot be used are in
-    `Clips.rejected`. Raises DataError when a folder is missing or empty, when nothing usable is left of a kind, or
+    `clips_dir` has the folders activates/ negatives/ backgrounds/, or is a mapping of these names to folders. Without
+    `phrases` the wake word is the name of the folder around activates/. `progress(done, total)` counts the files while
+    they are decoded. Files that cannot be used are in `Clips.rejected`.
+
+    Raises DataError when a folder is missing or empty, when nothing usable is left of a kind, or
     when there is too little of it for both training and validation.
     """
     folders = clip_folders(clips_dir)
@@ -103,11 +106,11 @@ def stream(
     generator, an error or Ctrl-C ends them.
     """
     clips = clips if config is clips.config else _with_config(clips, config)
+    indices = counting(start) if count is None else range(start, start + count)
     if workers == 0:
-        numbers = counting(start) if count is None else range(start, start + count)
-        yield from (clips.example(split, index) for index in numbers)
+        yield from (clips.example(split, index) for index in indices)
         return
-    for batch in in_batches(clips, render_batch, split, start, count, workers):
+    for batch in in_batches(clips, _render_batch, split, indices, workers):
         yield from batch
 
 
@@ -117,25 +120,18 @@ def _with_config(clips: Clips, config: Config) -> Clips:
     return Clips(config, clips.bank, clips.phrases, clips.splits, clips.rejected)
 
 
-def render_batch(clips: Clips, split: str, indices: range) -> list[Example]:
+def _render_batch(clips: Clips, split: str, indices: list[int]) -> list[Example]:
     return [clips.example(split, index) for index in indices]
 
 
 def in_batches(
     clips: Clips,
-    function: Callable[[Clips, str, range], Result],
+    function: Callable[[Clips, str, list[int]], list[Result]],
     split: str,
-    start: int,
-    count: int | None,
+    indices: Iterable[int],
     workers: int,
-) -> Iterator[Result]:
-    """`function(clips, split, indices)` for one batch of indices after the other, in order."""
-    stop = None if count is None else start + count
-    firsts = counting(start, BATCH_EXAMPLES) if stop is None else range(start, stop, BATCH_EXAMPLES)
-    jobs = ((split, _range(first, stop)) for first in firsts)
-    return ordered_map(function, clips, jobs, workers)
-
-
-def _range(first: int, stop: int | None) -> range:
-    last = first + BATCH_EXAMPLES
-    return range(first, last if stop is None else min(last, stop))
+) -> Iterator[list[Result]]:
+    """`function(clips, split, some indices)` for all indices, a few at a time, in order, on so many processes."""
+    indices = iter(indices)
+    batches = iter(lambda: list(islice(indices, BATCH_EXAMPLES)), [])
+    return ordered_map(function, clips, ((split, batch) for batch in batches), workers)

@@ -27,7 +27,7 @@ class BackgroundDraw(Section):
 
 
 class EventDraw(Section):
-    """One activate or negative. [start_sample, end_sample) is the dry sound in the example; a room rings on after it."""
+    """One activate or negative. [start_sample, end_sample) is the dry sound; a room rings on after it."""
 
     kind: Literal["activate", "negative"]
     label: str
@@ -61,7 +61,7 @@ class Pool:
     """The segments of one kind on one side, and how often each is drawn."""
 
     def __init__(self, segments: Sequence[Segment], stretch_samples: int | None = None) -> None:
-        """Labels are drawn equally often. With `stretch_samples`, longer segments are drawn more often, up to ten times."""
+        """Labels are drawn equally often; with `stretch_samples`, longer segments more often, up to ten times."""
         self.segments = list(segments)
         if stretch_samples:
             weights = np.array([min(max(s.samples / stretch_samples, 1.0), 10.0) for s in self.segments])

@@ -25,7 +25,7 @@ FOREIGN_SUFFIXES = {".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr", ".webm", ".
 MAX_UNTRIMMED_S = 60.0  # of an activate: whoever recorded longer than this did not record one word
 SHORT_NEGATIVE_S = 3.0  # up to this a negative is taken for one isolated utterance and trimmed like an activate
 CLIPPED_LEVEL = 0.999
-CLIPPED_SHARE = 0.01  # above this share of samples at full scale a recording is refused
+CLIPPED_SHARE = 0.1  # above this share of samples at full scale a recording is refused
 SILENT_PEAK = 1e-3  # -60 dBFS
 
 
@@ -141,7 +141,9 @@ def _with_phrases(
         elif _folded(recording.group) in wanted:
             rest = recording.id.split("/")[2:]
             group = rest[0] if len(rest) > 1 else recording.id
-            labelled.append(Recording(recording.id, recording.path, "activates", wanted[_folded(recording.group)], group))
+            labelled.append(
+                Recording(recording.id, recording.path, "activates", wanted[_folded(recording.group)], group)
+            )
         else:
             rejected.append(Rejected(str(recording.path), f"not in a sub-folder named like one of {list(phrases)}"))
     return labelled, rejected
@@ -202,11 +204,12 @@ def _trimmed(take: np.ndarray, kind: str, rules: TakeRules) -> np.ndarray:
     start, stop = word_bounds(take, rules.sample_rate_hz)
     length, rate = stop - start, rules.sample_rate_hz
     if length < rules.min_take_samples:
-        raise AudioError(f"too short: {length / rate:.2f} s after trimming, expected {rules.min_take_samples / rate:.2f} s")
-    if kind == "activates" and length > rules.max_take_samples:
         raise AudioError(
-            f"too long: {length / rate:.2f} s after trimming, an example has room for {rules.max_take_samples / rate:.2f} s"
+            f"too short: {length / rate:.2f} s after trimming, expected {rules.min_take_samples / rate:.2f} s"
         )
+    if kind == "activates" and length > rules.max_take_samples:
+        longest_s = rules.max_take_samples / rate
+        raise AudioError(f"too long: {length / rate:.2f} s after trimming, an example has room for {longest_s:.2f} s")
     return take[start:stop]
 
 

@@ -1,10 +1,10 @@
 """Recipe -> audio and labels. Pure: no draw, no BLAS, no state, so the same recipe gives the same bytes anywhere.
 
-Levels. A background is brought to `background_dbfs`, its RMS over the whole example. An event is scaled until its ACTIVE
-level lies `snr_db` above the background's level, before its room is added; the active level is the RMS over those 10 ms
-frames of the dry sound that lie within 30 dB of its loudest frame, so pauses do not count. Where the background is absent or
-silent, `background_dbfs` stands in for its level. At the end the example gets its gain, and is turned down as a whole if
-a peak would clip, which changes no SNR.
+Levels. A background is brought to `background_dbfs`, its RMS over the whole example. An event is scaled until its
+ACTIVE level lies `snr_db` above the background's level, before its room is added; the active level is the RMS over
+those 10 ms frames of the dry sound that lie within 30 dB of its loudest frame, so pauses do not count. Where the
+background is absent or silent, `background_dbfs` stands in for its level. At the end the example gets its gain, and is
+turned down as a whole if a peak would clip, which changes no SNR.
 """
 
 from __future__ import annotations

@@ -80,14 +80,20 @@ def _choose(groups: dict[str, list[Take]], fraction: float, seed: int) -> set[st
         left.subtract(labels[name])
 
     for name in order:
-        if held < wanted and held + weights[name] <= OVERSHOOT * wanted and all(left[label] > 1 for label in labels[name]):
+        if (
+            held < wanted
+            and held + weights[name] <= OVERSHOOT * wanted
+            and all(left[label] > 1 for label in labels[name])
+        ):
             take(name)
             held += weights[name]
     for label in sorted(set().union(*labels.values()) - set().union(*(labels[name] for name in chosen))):
         spare = [name for name in order if label in labels[name] and all(left[one] > 1 for one in labels[name])]
         if not spare:
             files = sum(take.label == label for members in groups.values() for take in members)
-            raise DataError(f"{label}: got {files} usable files of one speaker or session, expected 2, one for validation")
+            raise DataError(
+                f"{label}: got {files} usable files of one speaker or session, expected 2, one for validation"
+            )
         take(min(spare, key=weights.__getitem__))
     return chosen
 
@@ -105,5 +111,7 @@ def _by_time(take: Take, fraction: float, rate: int) -> tuple[list[Segment], lis
     validation = round(fraction * (take.samples - gap))
     stop = take.samples - gap - validation
     if take.kind == "activates" or min(validation, stop) < gap:
-        raise DataError(f"{take.kind}: got one usable file ({take.id}), expected at least 2, to keep some for validation")
+        raise DataError(
+            f"{take.kind}: got one usable file ({take.id}), expected at least 2, to keep some for validation"
+        )
     return [Segment(take, 0, stop)], [Segment(take, take.samples - validation, take.samples)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 FRAME_MS = 10
+RUMBLE_HZ = 120.0
 SMOOTH_FRAMES = 5
 FLOOR_PERCENTILE = 10  # the take's noise level: a tenth of it is expected to be quieter than the word
 RANGE_SHARE = 0.4  # the word begins this far up from the noise level to the loudest frame, in dB ...
@@ -19,19 +20,25 @@ TAIL_MS = 10  # short, because labels begin at the END
 def word_bounds(take: np.ndarray, sample_rate_hz: int) -> tuple[int, int]:
     """Samples [start, stop) of the word in float32 [N], with a margin of 20 ms before and 10 ms after.
 
-    Frames of 10 ms are compared with a threshold between the take's noise level and its peak. The stretch around the
-    loudest frame is kept, and its neighbours across pauses of up to 0.3 s. The numbers were chosen on 600 telephone
+    Frames of 10 ms are compared with a threshold between the take's noise level and its peak. The largest stretch
+    above it is kept, and its neighbours across pauses of up to 0.3 s. The numbers were chosen on 600 telephone
     takes with known bounds, where the end is off by 20 ms in the median and by 90 ms in one take of ten.
     """
     frame = sample_rate_hz * FRAME_MS // 1000
     if len(take) < SMOOTH_FRAMES * frame:
         return 0, len(take)
-    levels_db = _levels_db(take, frame)
+    levels_db = _levels_db(_without_rumble(take, sample_rate_hz), frame)
     starts, stops = _sounds(levels_db >= _threshold_db(levels_db))
-    loudest = int(np.searchsorted(starts, levels_db.argmax(), side="right")) - 1
-    first, last = _joined(starts, stops, loudest)
+    first, last = _joined(starts, stops, _main_sound(levels_db - _threshold_db(levels_db), starts, stops))
     margin = sample_rate_hz // 1000
     return max(first * frame - LEAD_MS * margin, 0), min(last * frame + TAIL_MS * margin, len(take))
+
+
+def _without_rumble(take: np.ndarray, rate: int) -> np.ndarray:
+    """No voice lies below 120 Hz that matters here; mains hum and handled microphones do."""
+    from scipy import signal
+
+    return signal.sosfilt(signal.butter(4, RUMBLE_HZ, "highpass", fs=rate, output="sos"), take)
 
 
 def _levels_db(take: np.ndarray, frame: int) -> np.ndarray:
@@ -53,14 +60,20 @@ def _sounds(active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return edges[::2], edges[1::2]
 
 
-def _joined(starts: np.ndarray, stops: np.ndarray, loudest: int) -> tuple[int, int]:
-    first, last = int(starts[loudest]), int(stops[loudest])
-    for before in range(loudest - 1, -1, -1):
+def _main_sound(above_db: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> int:
+    """The run with the largest area above the threshold: a click is louder than a word but short."""
+    area = np.concatenate([[0.0], np.cumsum(np.maximum(above_db, 0.0))])
+    return int(np.argmax(area[stops] - area[starts]))
+
+
+def _joined(starts: np.ndarray, stops: np.ndarray, main: int) -> tuple[int, int]:
+    first, last = int(starts[main]), int(stops[main])
+    for before in range(main - 1, -1, -1):
         if first - stops[before] > MAX_PAUSE_FRAMES:
             break
         if stops[before] - starts[before] >= MIN_SOUND_FRAMES:
             first = int(starts[before])
-    for after in range(loudest + 1, len(starts)):
+    for after in range(main + 1, len(starts)):
         if starts[after] - last > MAX_PAUSE_FRAMES:
             break
         if stops[after] - starts[after] >= MIN_SOUND_FRAMES:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +20,7 @@ def ordered_map(function: Callable[..., Any], shared: Any, jobs: Iterable[tuple]
     """Yields `function(shared, *job)` for each job, in order; with 0 workers in this process.
 
     `shared` is sent to each worker once. Processes are spawned, so a script that calls this needs the usual
-    `if __name__ == "__main__":`. What a worker raises is raised here; whichever way the generator ends, they end with it.
+    `if __name__ == "__main__":`. What a worker raises is raised here. However the generator ends, they end with it.
     """
     if workers == 0:
         yield from (function(shared, *job) for job in jobs)
@@ -44,6 +46,13 @@ def _start(shared: Any) -> None:
     global _shared
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the workers in order
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed ends nobody: without this its workers would wait for it for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _work(function: Callable[..., Any], job: tuple) -> Any:

@@ -1,4 +1,4 @@
-"""The seed system's numbers, each counted from first principles: by cutting windows, not by asking the same property."""
+"""The seed system's numbers, each counted from first principles: windows are cut, not asked for."""
 
 from __future__ import annotations
 

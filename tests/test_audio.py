@@ -135,9 +135,8 @@ def test_files_that_are_not_audio_are_named_with_the_reason(tmp_path: Path) -> N
 def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
-        Path(temporary).write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        write_half_and_fail(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -163,6 +162,12 @@ def test_levels_are_relative_to_a_full_scale_square_wave() -> None:
     assert rms_dbfs(np.ones(100, np.float32)) == 0.0
     assert rms_dbfs(np.full(100, db_to_gain(-6.0), np.float32)) == pytest.approx(-6.0, abs=1e-4)
     assert rms_dbfs(np.zeros(100, np.float32)) == float("-inf")
+
+
+def write_half_and_fail(path: Path) -> None:
+    with replacing(path) as temporary:
+        Path(temporary).write_text("half")
+        raise ZeroDivisionError
 
 
 def tone(samples: int, hz: float, rate_hz: int) -> np.ndarray:

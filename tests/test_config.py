@@ -78,7 +78,7 @@ def test_a_configuration_cannot_be_changed_in_place() -> None:
         DEFAULT.train.max_steps = 1
 
 
-@given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 12), st.integers(1, 6), st.integers(4000, 20000))
+@given(st.integers(8, 400), st.integers(0, 400), st.integers(1, 12), st.integers(0, 6), st.integers(4000, 20000))
 def test_frames_and_steps_are_the_windows_that_fit(hop: int, more: int, stride: int, extra: int, samples: int) -> None:
     window, kernel = hop + more, stride + extra
     features = {"window_samples": window, "hop_samples": hop, "fft_samples": 1024}

@@ -2,18 +2,20 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wakeword.audio import write
+from wakeword.audio import read, write
+from wakeword.cli import main
 from wakeword.config import DetectorConfig
 from wakeword.errors import DataError
 from wakeword.evaluate import evaluate
 from wakeword.report import write_report
 from wakeword.report.page import percent
+from wakeword.stream import load
 from wakeword.trials import (
-    LEAD_S,
     NegativeStream,
     Noise,
     add_noise,
@@ -81,8 +83,8 @@ def test_known_misses_and_false_accepts_are_counted(folders):
 
 
 def test_a_false_accept_is_found_at_its_time_in_its_file(folders):
-    loudest = {moment.path.rsplit("negatives", 1)[1][1:]: moment.time_s for moment in run(folders).negatives[:2]}
-    assert loudest["deep/er/other.flac".replace("/", _sep())] == pytest.approx(20.25, abs=0.3)
+    loudest = {Path(moment.path).name: moment.time_s for moment in run(folders).negatives[:2]}
+    assert loudest["other.flac"] == pytest.approx(20.25, abs=0.3)
     assert loudest["short.wav"] == pytest.approx(0.25, abs=0.3)
 
 
@@ -107,23 +109,22 @@ def test_enough_hours_for_the_target_are_said_to_show_it(folders):
     assert run(folders, target_fa_per_hour=300.0).supported
 
 
-def test_the_measured_snr_is_the_one_asked_for(folders):
-    noise = Noise(folders / "noise", RATE)
+@pytest.mark.parametrize("snr_db", [0.0, 10.0, 20.0])
+def test_the_measured_snr_is_the_one_asked_for(folders, snr_db):
     path = folders / "positives/speaker_0/take_0.wav"
-    for snr_db in (-5.0, 0.0, 10.0):
-        take = lay_take(path, 0, RATE, noise, snr_db)
-        room = take.pcm[: round(LEAD_S * RATE)].astype(np.float64)
-        speech_rms = 0.2 / np.sqrt(2) * (take.pcm.std() / lay_take(path, 0, RATE, noise, snr_db).pcm.std())
-        assert 20 * np.log10(speech_rms / room.std()) == pytest.approx(snr_db, abs=0.3)
+    mixed = lay_take(path, 0, RATE, Noise(folders / "noise", RATE), snr_db)
+    noise = mixed.pcm.astype(np.float64)
+    noise[mixed.start_sample : mixed.stop_sample] -= read(path, RATE)
+    noise_rms, speech_rms = np.sqrt(np.square(noise).mean()), 0.2 / np.sqrt(2)
+    assert 20 * np.log10(speech_rms / noise_rms) == pytest.approx(snr_db, abs=0.01)
 
 
-def test_mixing_keeps_the_snr_when_it_turns_the_whole_down():
+def test_a_mix_that_would_clip_is_turned_down_as_a_whole():
     speech, noise = tone(WORD_HZ, level=0.9), hiss(0.5, level=1.0)
-    noise /= np.sqrt(np.square(noise).mean())
     mixed = add_noise(speech, 0.9 / np.sqrt(2), noise, snr_db=0.0)
-    scale = np.dot(mixed, speech + noise * np.float32(0.9 / np.sqrt(2))) / np.dot(mixed, mixed)
+    meant = speech + noise * (0.9 / np.sqrt(2))
     assert np.abs(mixed).max() == pytest.approx(1.0)
-    np.testing.assert_allclose(mixed * scale, speech + noise * np.float32(0.9 / np.sqrt(2)), atol=1e-5)
+    np.testing.assert_allclose(mixed, meant / np.abs(meant).max(), atol=1e-6)
 
 
 def test_pauses_do_not_lower_the_active_speech_level():
@@ -172,9 +173,10 @@ def test_unusable_files_are_skipped_and_listed_with_a_reason(folders):
     write(folders / "positives/empty.wav", silence(0), RATE)
     write(folders / "positives/lecture.wav", hiss(31), RATE)
     write(folders / "negatives/zero.flac", silence(10), RATE)
-    found = run(folders)
-    reasons = {re.split(r"[\\/]", file.path)[-1]: file.reason for file in found.skipped}
-    assert set(reasons) == {"text.wav", "zero.wav", "empty.wav", "lecture.wav", "zero.flac"}
+    (folders / "noise/text.ogg").write_text("no audio")
+    found = run(folders, noise=folders / "noise", snr_db=10.0)
+    reasons = {Path(file.path).name: file.reason for file in found.skipped}
+    assert set(reasons) == {"text.wav", "zero.wav", "empty.wav", "lecture.wav", "zero.flac", "text.ogg"}
     assert "more than 30 s" in reasons["lecture.wav"]
     assert found.own.negative_hours == pytest.approx(60.5 / 3600)
 
@@ -209,7 +211,7 @@ def test_folders_that_hold_nothing_to_measure_are_refused_by_name(folders):
     (folders / "empty/text.wav").write_text("no audio")
     with pytest.raises(DataError, match="none of 1 files could be used"):
         evaluate(ToneWord(), folders / "positives", folders / "empty")
-    with pytest.raises(DataError, match="both positive|as positive and as negative"):
+    with pytest.raises(DataError, match="as positive and as negative"):
         evaluate(ToneWord(), folders / "positives", [folders / "negatives", folders / "positives/speaker_0"])
 
 
@@ -237,7 +239,23 @@ def test_the_json_says_what_the_evaluation_says(folders):
     assert len(saved["missed"]) >= 2
 
 
-def _sep():
-    import os
+def test_a_real_network_scored_in_pieces_equals_itself_scored_whole(tiny_bundle, monkeypatch):
+    ww = load(tiny_bundle)
+    pcm = hiss(45) * np.linspace(0.1, 20, 45 * RATE, dtype=np.float32)
+    whole = score_stream(ww, [pcm], 0)
+    monkeypatch.setattr("wakeword.trials.PIECE_S", 15.0)
+    np.testing.assert_allclose(score_stream(ww, [pcm], 0), whole, atol=1e-5)
 
-    return os.sep
+
+def test_the_command_prints_one_json_object_and_nothing_else(tiny_bundle, folders, capsys):
+    places = ["--positives", folders / "positives", "--negatives", folders / "negatives", "--out", folders / "report"]
+    assert main(["evaluate", str(tiny_bundle), *map(str, places), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["own_threshold"]["positives"] == 10
+    assert Path(printed["report"]).is_file()
+
+
+def test_the_command_prints_a_table_with_its_claim(tiny_bundle, folders, capsys):
+    places = ["--positives", folders / "positives", "--negatives", folders / "negatives", "--out", folders / "report"]
+    assert main(["evaluate", str(tiny_bundle), *map(str, places)]) == 0
+    assert "cannot show fewer than 0.5" in capsys.readouterr().out

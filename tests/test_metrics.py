@@ -132,7 +132,7 @@ def test_wilson_gives_the_published_intervals():
 def test_nothing_to_measure_is_said_in_one_line():
     with pytest.raises(DataError, match="no positives"):
         trials([], [0.0])
-    with pytest.raises(DataError, match="0.0 h"):
+    with pytest.raises(DataError, match=r"got 0\.0 h"):
         trials([0.5], [], hours=0.0)
     with pytest.raises(DataError, match="target_fa_per_hour: got 0"):
         choose_threshold(det_curve(trials([0.5], [0.0]), CONFIG), 0)

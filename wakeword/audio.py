@@ -89,7 +89,7 @@ def _mono_blocks(file: soundfile.SoundFile, path: str | Path) -> Iterator[np.nda
 
 
 def _opus_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """libsndfile 1.2 trips over a page end of some good Opus files: it loses 24 ms there and then reads on.
+    """libsndfile 1.2 trips over a page end of some good Opus files: it loses a block there and then reads on.
 
     So a lone failure is passed over; a second one within a second means that the file is broken.
     """

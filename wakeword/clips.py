@@ -6,15 +6,16 @@ A manifest is JSON Lines, one `Clip` a line. `Example` is the same thing with th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count as counting
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
 
-from wakeword.audio import replacing
+from wakeword.audio import read, replacing, to_int16
 from wakeword.config import Section
 from wakeword.errors import DataError
 
@@ -68,3 +69,13 @@ def read_manifest(path: str | Path) -> Iterator[Clip]:
             yield Clip.model_validate_json(line)
         except (ValidationError, json.JSONDecodeError) as error:
             raise DataError(f"{path}:{number}: got a line that is no clip: {str(error).splitlines()[0]}") from None
+
+
+def read_examples(folder: str | Path, clips: Sequence[Clip], start: int = 0) -> Iterator[Example]:
+    """The examples of a dataset from number `start` on, over and over without end; audio is read when it is needed."""
+    for index in counting(start):
+        clip = clips[index % len(clips)]
+        pcm = to_int16(read(Path(folder) / clip.path, clip.sample_rate_hz))
+        if len(pcm) != clip.samples:
+            raise DataError(f"{clip.path}: got {len(pcm)} samples, expected the {clip.samples} of its manifest")
+        yield Example(pcm, tuple(clip.events), clip.recipe)

@@ -53,14 +53,8 @@ def evaluate(
     A file that cannot be used is skipped and listed. Raises DataError if nothing is left of a folder, if a file is both
     positive and negative, if the phrase is unknown, or if `noise` and `snr_db` do not come together.
     """
-    if not target_fa_per_hour > 0:
-        raise DataError(f"target_fa_per_hour: got {target_fa_per_hour}, expected a positive number")
-    if (noise is None) != (snr_db is None):
-        raise DataError(f"noise and snr_db: got {noise} and {snr_db}, expected both or neither")
-    takes = audio_files(positives)
-    folders = [negatives] if isinstance(negatives, (str, Path)) else negatives
-    others = sorted({path for folder in folders for path in audio_files(folder)})
-    _refuse_shared(takes, others)
+    _refuse_options(target_fa_per_hour, noise, snr_db)
+    takes, others = _find(positives, negatives)
     source = Noise(noise, ww.sample_rate_hz, seed) if noise is not None else None
 
     ear = _Ear(ww, _column(ww, phrase), source, snr_db, seed, progress)
@@ -193,10 +187,20 @@ def _column(ww: WakeWord, phrase: str | None) -> int:
     return ww.phrases.index(phrase)
 
 
-def _refuse_shared(takes: list[Path], others: list[Path]) -> None:
+def _refuse_options(target_fa_per_hour: float, noise: str | Path | None, snr_db: float | None) -> None:
+    if not target_fa_per_hour > 0:
+        raise DataError(f"target_fa_per_hour: got {target_fa_per_hour}, expected a positive number")
+    if (noise is None) != (snr_db is None):
+        raise DataError(f"noise and snr_db: got {noise} and {snr_db}, expected both or neither")
+
+
+def _find(positives: str | Path, negatives: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
+    folders = [negatives] if isinstance(negatives, (str, Path)) else negatives
+    takes, others = audio_files(positives), sorted({path for folder in folders for path in audio_files(folder)})
     shared = {path.resolve() for path in takes} & {path.resolve() for path in others}
     if shared:
         raise DataError(f"{min(shared)}: got the same file as positive and as negative ({len(shared)} such files)")
+    return takes, others
 
 
 def _first(unusable: Sequence[Skipped]) -> str:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,7 +93,9 @@ class MicrophoneSource:
 
     Sound that was lost because the consumer fell behind becomes silence, so that stream time stays true. A device that
     goes away is reopened as soon as it returns, and then a `Gap` is yielded; PortAudio is restarted for that, which
-    ends any other sounddevice stream of this process. Raises AudioError if there is no such device or it refuses.
+    ends any other sounddevice stream of this process. `overflows` counts the losses, `lost_samples` the silence that
+    took their place (of a loss in the driver, PortAudio tells no length). Raises AudioError if there is no such device
+    or it refuses.
     """
 
     def __init__(
@@ -114,14 +116,15 @@ class MicrophoneSource:
         """Yields float32 [N] as the device delivers it, silence for lost sound, and a Gap after an outage."""
         while not self._closing.is_set():
             try:
-                lost_samples, block = self._capture.blocks.get(timeout=POLL_S)
+                heard = self._capture.blocks.get(timeout=POLL_S)
             except queue.Empty:
                 if not self._capture.alive() and not self._closing.is_set():
                     yield from self._wait_for_return()
                 continue
-            self._count_overflows(lost_samples)
-            yield from _silence(lost_samples, self.sample_rate_hz)
-            yield block
+            self._count_overflows(heard)
+            yield from _silence(heard.lost_samples, self.sample_rate_hz)
+            yield heard.pcm
+        self._capture.close()  # it may have been opened again after `close` was called
 
     def close(self) -> None:
         self._closing.set()
@@ -129,9 +132,9 @@ class MicrophoneSource:
 
     def _open(self) -> None:
         device = find_device(self._wanted, list_devices())
-        self.sample_rate_hz = self._wanted_rate_hz or device.default_rate_hz
-        self._capture = _Capture(device, self.sample_rate_hz)
-        self.name = device.name
+        rate_hz = self._wanted_rate_hz or device.default_rate_hz
+        self._capture = _Capture(device, rate_hz)
+        self.name, self.sample_rate_hz = device.name, rate_hz
 
     def _wait_for_return(self) -> Iterator[Gap]:
         """Reopens until the device delivers sound again, and yields the Gap; nothing if the source was closed first."""
@@ -153,30 +156,34 @@ class MicrophoneSource:
                 self._on_event(f"microphone {self.name!r} is back after {away_s:.1f} s, at {self.sample_rate_hz} Hz")
                 yield Gap(round(away_s * self.sample_rate_hz))
                 return
-        self._capture.close()
 
-    def _count_overflows(self, lost_samples: int) -> None:
+    def _count_overflows(self, heard: _Heard) -> None:
         """Reports the 1st, 2nd, 4th, 8th.. loss: a machine that is too slow must not drown its user in lines."""
-        overflows = self._capture.driver_overflows + (lost_samples > 0)
-        if not overflows:
+        if not heard.lost_samples and not heard.driver_overflow:
             return
-        self._capture.driver_overflows = 0
-        self.overflows += overflows
-        self.lost_samples += lost_samples
-        if self.overflows & (self.overflows - 1) == 0:
+        self.overflows += 1
+        self.lost_samples += heard.lost_samples
+        if self.overflows.bit_count() == 1:
             lost_s = self.lost_samples / self.sample_rate_hz
             self._on_event(f"microphone {self.name!r}: overflow {self.overflows}, in all {lost_s:.2f} s became silence")
 
 
+class _Heard(NamedTuple):
+    """A block of the microphone, float32 [N], and what was lost before it."""
+
+    pcm: np.ndarray
+    lost_samples: int
+    driver_overflow: bool
+
+
 class _Capture:
-    """One opened stream and the queue that its callback fills with (samples lost before it, block)."""
+    """One opened stream, and the queue that its callback fills."""
 
     def __init__(self, device: Device, sample_rate_hz: int) -> None:
         sd = portaudio()
-        self.blocks: queue.Queue[tuple[int, np.ndarray]] = queue.Queue(round(QUEUE_S * 1000 / BLOCK_MS))
+        self.blocks: queue.Queue[_Heard] = queue.Queue(round(QUEUE_S * 1000 / BLOCK_MS))
         self.heard = threading.Event()
         self.last_heard_s = time.monotonic()
-        self.driver_overflows = 0  # PortAudio says that the driver lost sound, not how much
         self._lost_samples = 0
         self._lock = threading.Lock()
         try:
@@ -197,19 +204,21 @@ class _Capture:
     def _on_audio(self, pcm: np.ndarray, frames: int, _times: Any, status: Any) -> None:
         self.last_heard_s = time.monotonic()
         self.heard.set()
-        self.driver_overflows += bool(status.input_overflow)
         # Once full, it drops until half empty: one long hole harms fewer words than a hole after every block.
         half_full = self.blocks.qsize() > self.blocks.maxsize // 2
         if self.blocks.full() or (self._lost_samples and half_full):
             self._lost_samples += frames
             return
-        self.blocks.put_nowait((self._lost_samples, pcm[:, 0].copy()))
+        self.blocks.put_nowait(_Heard(pcm[:, 0].copy(), self._lost_samples, bool(status.input_overflow)))
         self._lost_samples = 0
 
     def alive(self) -> bool:
         patience_s = STALLED_S if self.heard.is_set() else STARTUP_S
-        with self._lock:
-            delivers = not self._stream.closed and self._stream.active
+        try:
+            with self._lock:
+                delivers = not self._stream.closed and self._stream.active
+        except portaudio().PortAudioError:
+            return False
         return delivers and time.monotonic() - self.last_heard_s < patience_s
 
     def close(self) -> None:

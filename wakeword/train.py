@@ -69,11 +69,11 @@ def train(config: Config, data: TrainingData, out: str | Path, report: Report = 
     """
     run = Run(config, data, Path(out))
     held_out = list(data.validation(config.train.validation_examples))
-    batches = _batches(data.train(run.progress.step * config.train.batch_size), config, data.phrases)
+    supply = batches(data.train(run.progress.step * config.train.batch_size), config, data.phrases)
     saved_s = time.monotonic()
     while not run.finished():
         begin_s = time.monotonic()
-        pcm, target, weight = next(batches)
+        pcm, target, weight = next(supply)
         waited_s = time.monotonic() - begin_s
         loss = run.train_step(pcm, target, weight)
         run.count(waited_s, time.monotonic() - begin_s)
@@ -204,7 +204,7 @@ class Run:
         self.progress = Progress(**facts["progress"])
 
 
-def _batches(examples: Iterator[Example], config: Config, phrases: list[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def batches(examples: Iterator[Example], config: Config, phrases: list[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """pcm float32 [B, N], target and weight float32 [B, T, K]."""
     while True:
         batch = list(islice(examples, config.train.batch_size))

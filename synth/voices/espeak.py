@@ -96,9 +96,8 @@ class EspeakEngine:
         self._callback = _Callback(self._collect)  # kept alive here, or C calls freed memory
         folder = os.fsencode(data or _installed_data())
         if len(folder) > MAX_DATA_PATH_BYTES:
-            raise DataError(
-                f"espeak: {os.fsdecode(folder)}: got a path of {len(folder)} bytes, expected at most {MAX_DATA_PATH_BYTES}"
-            )
+            problem = f"got a path of {len(folder)} bytes, expected at most {MAX_DATA_PATH_BYTES}"
+            raise DataError(f"espeak: {os.fsdecode(folder)}: {problem}")
         rate_hz = self._library.espeak_Initialize(_SYNCHRONOUS, 0, folder, 0)
         if rate_hz != SAMPLE_RATE_HZ:
             raise DataError(
@@ -117,10 +116,8 @@ class EspeakEngine:
         Raises DataError for an empty text or an unknown voice.
         """
         _check_text(text)
-        if self._library.espeak_SetVoiceByName(params.voice.encode()) != 0:
-            raise DataError(
-                f"espeak: got voice {params.voice!r}, expected one of its English voices, such as 'en-us+f3'"
-            )
+        if params.voice not in self._names or self._library.espeak_SetVoiceByName(params.voice.encode()) != 0:
+            raise DataError(f"espeak: got voice {params.voice!r}, expected one of this engine's {len(self._names)}")
         for number, value in ((_RATE, params.rate_wpm), (_PITCH, params.pitch), (_RANGE, params.pitch_range)):
             self._library.espeak_SetParameter(number, value, 0)
         self._pieces.clear()

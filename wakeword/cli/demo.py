@@ -19,14 +19,15 @@ def command(
     """Make clips with espeak, train, export, listen to voices never heard in training, and draw what was heard."""
     import wakeword
     from synth.spoken import unheard_scene
-    from wakeword.cli.training import open_clips, reporter, spoken_clips, train_bundle
+    from wakeword.cli.training import open_clips, rendered, reporter, spoken_clips, train_bundle
     from wakeword.config import load_config, override
     from wakeword.report.scene import draw_scene
 
     report = reporter(as_json)
     limits = {"max_minutes": minutes, "validation_examples": 150, "validate_every_steps": 100}
     config = override(load_config("default"), audio={"example_s": 4.0}, train=limits)
-    train_bundle(config, open_clips(spoken_clips(phrase, report), config, [phrase], report), out, workers, report)
+    opened = open_clips(spoken_clips(phrase, report), config, [phrase], report)
+    train_bundle(config, rendered(opened, config, workers), out, report)
 
     ww = wakeword.load(out)
     pcm, events = unheard_scene(phrase, ww.sample_rate_hz)

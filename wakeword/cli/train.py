@@ -13,6 +13,7 @@ def command(
     clips: Annotated[
         Path | None, typer.Option(help="Folder with activates/ negatives/ backgrounds/. Without it espeak speaks them.")
     ] = None,
+    data: Annotated[Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead of --clips.")] = None,
     config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
     out: Annotated[Path | None, typer.Option(help="The bundle's folder. Default: models/PHRASE.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: half the cores.")] = None,
@@ -24,15 +25,20 @@ def command(
 
     Stopped with Ctrl-C, or killed, the same command goes on where it was.
     """
-    from wakeword.cli.training import open_clips, reporter, spoken_clips, train_bundle
+    from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
     from wakeword.config import load_config, override
     from wakeword.errors import DataError
 
-    if phrase is None and clips is None:
-        raise DataError("train: got neither a phrase nor --clips, expected at least one of them")
+    if phrase is None and clips is None and data is None:
+        raise DataError("train: got neither a phrase nor --clips nor --data, expected one of them")
+    if clips and data:
+        raise DataError("train: got both --clips and --data, expected one of them")
     limits = {"max_minutes": max_minutes, "max_steps": max_steps}
     settings = override(load_config(config), train={name: value for name, value in limits.items() if value is not None})
     report = reporter(as_json)
-    opened = open_clips(clips or spoken_clips(phrase, report), settings, [phrase] if phrase else None, report)
-    target = out or Path("models") / opened.phrases[0].replace(" ", "_")
-    train_bundle(settings, opened, target, workers, report)
+    if data:
+        examples = from_dataset(data, settings)
+    else:
+        folder = clips or spoken_clips(phrase, report)
+        examples = rendered(open_clips(folder, settings, [phrase] if phrase else None, report), settings, workers)
+    train_bundle(settings, examples, out or Path("models") / examples.phrases[0].replace(" ", "_"), report)

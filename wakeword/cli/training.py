@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from synth import Clips, stream
 from synth import open_clips as open_folder
 from synth.spoken import speak_clips
 from wakeword.bundle import Bundle
+from wakeword.clips import MANIFEST_NAME, read_examples, read_manifest
 from wakeword.config import Config
+from wakeword.errors import DataError
 from wakeword.train import TrainingData, train
 
 Report = Callable[[dict[str, Any]], None]
@@ -42,15 +45,39 @@ def open_clips(folder: Path, config: Config, phrases: Sequence[str] | None, repo
     return opened
 
 
-def train_bundle(config: Config, clips: Clips, out: Path, workers: int | None, report: Report) -> Bundle:
-    """Trains on examples rendered on the fly by `workers` processes (None: half the cores)."""
+def rendered(clips: Clips, config: Config, workers: int | None) -> TrainingData:
+    """Examples rendered on the fly by `workers` processes (None: half the cores)."""
     processes = max(1, (os.cpu_count() or 2) // 2) if workers is None else workers
-    data = TrainingData(
+    return TrainingData(
         phrases=list(clips.phrases),
         train=lambda start: stream(clips, config, "train", start, workers=processes),
         validation=lambda count: stream(clips, config, "validation", 0, count, workers=processes),
         provenance={"clips": clips.summary(), "clips_digest": clips.bank.digest},
     )
+
+
+def from_dataset(folder: Path, config: Config) -> TrainingData:
+    """Examples that `wakeword synth` wrote. Raises DataError if they do not fit the configuration."""
+    clips = list(read_manifest(folder / MANIFEST_NAME))
+    sides = {side: [clip for clip in clips if clip.split == side] for side in ("train", "validation")}
+    phrases = sorted({event.label for clip in clips for event in clip.events if event.kind == "activate"})
+    for side, found in sides.items():
+        if not found:
+            raise DataError(f"{folder}: got no {side} examples, expected a dataset of `wakeword synth`")
+    shapes = {(clip.sample_rate_hz, clip.samples) for clip in clips}
+    expected = (config.audio.sample_rate_hz, config.example_samples)
+    if shapes != {expected}:
+        raise DataError(f"{folder}: got examples of (rate, samples) {sorted(shapes)}, expected {expected}: another config?")
+    return TrainingData(
+        phrases=phrases,
+        train=lambda start: read_examples(folder, sides["train"], start),
+        validation=lambda count: islice(read_examples(folder, sides["validation"]), min(count, len(sides["validation"]))),
+        provenance={"dataset": folder.name, "examples": {side: len(found) for side, found in sides.items()}},
+    )
+
+
+def train_bundle(config: Config, data: TrainingData, out: Path, report: Report) -> Bundle:
+    """Trains, and reports the bundle that was written."""
     bundle = train(config, data, out, report)
     card = bundle.card
     report({"event": "bundle", "path": str(out), "phrases": card.phrases, "thresholds": card.thresholds})

@@ -66,7 +66,7 @@ def _lead(evaluation: Evaluation) -> str:
     hours = evaluation.own.negative_hours
     return (
         f"{evaluation.own.positives:,} takes of the word, {noise}, and {hours:.2f} h of other sound "
-        f"from {evaluation.negative_files:,} files{', in the same noise' if evaluation.noisy_negatives else ''}."
+        f"from {_files(evaluation.negative_files)}{', in the same noise' if evaluation.noisy_negatives else ''}."
     )
 
 
@@ -78,16 +78,16 @@ def _points(evaluation: Evaluation) -> str:
 
 
 def _point(role: str, title: str, point: OperatingPoint, evaluation: Evaluation) -> str:
-    low, high = point.miss_interval
+    low, high = (percent(bound) for bound in point.miss_interval)
+    missed = f"{point.misses} of {point.positives}<br>95 %: {low} to {high}"
+    accepted = f"{point.fa_count} in {point.negative_hours:.2f} h<br>95 %: at most {point.fa_per_hour_upper:.2f}"
     figures = [
-        ("words missed", percent(point.miss_rate), f"{point.misses} of {point.positives}; 95 %: "
-         f"{percent(low)} to {percent(high)}"),
-        ("false accepts", f"{point.fa_per_hour:.2f} <small>per hour</small>", f"{point.fa_count} in "
-         f"{point.negative_hours:.2f} h; 95 %: at most {point.fa_per_hour_upper:.2f} per hour"),
+        ("words missed", percent(point.miss_rate), missed),
+        ("false accepts", f"{point.fa_per_hour:.2f} <small>per hour</small>", accepted),
         ("threshold", threshold_text(point.threshold), ""),
-    ]  # fmt: skip
+    ]
     if latency := evaluation.latency_ms(role):
-        note = f"median; 95 % within {latency['p95']:.0f} ms"
+        note = f"in the median<br>95 % within {latency['p95']:.0f} ms"
         figures.append(("after the word's last sound", f"{latency['median']:.0f} <small>ms</small>", note))
     rows = "".join(
         f'<div><dt>{name}</dt><dd class="figure">{value}</dd><dd class="note">{note}</dd></div>'
@@ -139,7 +139,7 @@ def _skipped(evaluation: Evaluation) -> str:
         return ""
     rows = [[(escape(file.path), "path"), (escape(file.reason), "path")] for file in evaluation.skipped]
     table = _table([("file", ""), ("why", "")], rows)
-    return f'<details class="card"><summary>{len(rows)} files skipped, or cut short</summary>{table}</details>'
+    return f'<details class="card"><summary>Skipped, or cut short: {_files(len(rows))}</summary>{table}</details>'
 
 
 def _method(evaluation: Evaluation) -> str:
@@ -161,6 +161,10 @@ def _method(evaluation: Evaluation) -> str:
 def _tags(evaluation: Evaluation, applies: Any) -> str:
     tags = [("own", evaluation.own.threshold), ("chosen", evaluation.chosen.threshold)]
     return " ".join(f'<span class="tag {name}">{name}</span>' for name, threshold in tags if applies(threshold))
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'' if count == 1 else 's'}"
 
 
 def _clock(seconds: float) -> str:

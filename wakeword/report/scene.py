@@ -49,7 +49,7 @@ def draw_scene(
     top.set_ylabel("waveform")
     top.set_yticks([])
     bottom.set(xlabel="seconds", ylabel="score", ylim=(0, 1.05))
-    bottom.legend(loc="upper right", ncols=4, frameon=True, framealpha=0.9, fontsize=9)
+    figure.legend(*bottom.get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False, fontsize=9)
     top.set_title(title, loc="left", fontsize=11)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")

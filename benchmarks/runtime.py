@@ -1,0 +1,139 @@
+"""What listening costs: the share of real time that one bundle takes on one thread, Python included.
+
+    python benchmarks/runtime.py [--bundle DIR] [--seconds 60] [--rounds 5] [--json]
+
+Without --bundle, freshly made ones of the packaged configurations are timed: speed does not depend on the weights. All
+are fed the same stream in turn, round after round, so that a noisy machine slows them alike; the figures are medians over
+the rounds, in units of the audio's length. With pymicro-wakeword installed, its "alexa" runs beside them. The last line
+with --json is one object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import wakeword
+
+if TYPE_CHECKING:
+    from wakeword.model import WakeModel
+
+CHUNKS_MS = (20, 80)
+
+
+def main() -> int:
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        bundles = {"given": arguments.bundle} if arguments.bundle else made_bundles(Path(folder))
+        feeders = {name: wakeword_feeder(path, arguments.seconds) for name, path in bundles.items()}
+        peer = micro_wakeword_feeder(arguments.seconds)
+        if peer:
+            feeders["pymicro_wakeword"] = peer
+        ratios = {ms: timed(feeders, ms, arguments) for ms in CHUNKS_MS}
+    for ms, by_name in ratios.items():
+        for name, ratio in by_name.items():
+            print(f"{name:18} {ms} ms chunks: {ratio:.5f} of real time", file=sys.stderr)
+    first = next(iter(feeders))
+    result = {f"rtf_{ms}ms": round(by_name[first], 6) for ms, by_name in ratios.items()}
+    if peer:
+        result["vs_pymicro_wakeword"] = round(ratios[80]["pymicro_wakeword"] / ratios[80][first], 3)
+    result["all"] = {name: {f"rtf_{ms}ms": round(ratios[ms][name], 6) for ms in CHUNKS_MS} for name in feeders}
+    print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))
+    return 0
+
+
+def timed(feeders: dict[str, Callable[[int], None]], chunk_ms: int, arguments: argparse.Namespace) -> dict[str, float]:
+    """Median share of real time of each, the rounds interleaved."""
+    taken: dict[str, list[float]] = {name: [] for name in feeders}
+    for _ in range(arguments.rounds):
+        for name, feed in feeders.items():
+            begin_s = time.perf_counter()
+            feed(chunk_ms)
+            taken[name].append(time.perf_counter() - begin_s)
+    return {name: float(np.median(times)) / arguments.seconds for name, times in taken.items()}
+
+
+def wakeword_feeder(bundle: Path, seconds: float) -> Callable[[int], None]:
+    ww = wakeword.load(bundle)
+    pcm = test_stream(seconds, ww.sample_rate_hz)
+
+    def feed(chunk_ms: int) -> None:
+        chunk = ww.sample_rate_hz * chunk_ms // 1000
+        for at in range(0, len(pcm), chunk):
+            ww.feed(pcm[at : at + chunk])
+
+    return feed
+
+
+def micro_wakeword_feeder(seconds: float) -> Callable[[int], None] | None:
+    """The client Home Assistant uses off-device, on the same stream; None if it is not installed."""
+    try:
+        from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
+    except ImportError:
+        return None
+    model, front, pcm = MicroWakeWord.from_builtin(Model.ALEXA), MicroWakeWordFeatures(), test_stream(seconds, 16000)
+
+    def feed(chunk_ms: int) -> None:
+        chunk = 16 * chunk_ms
+        for at in range(0, len(pcm), chunk):
+            for features in front.process_streaming(pcm[at : at + chunk].tobytes()):
+                model.process_streaming(features)
+
+    return feed
+
+
+def test_stream(seconds: float, sample_rate_hz: int) -> np.ndarray:
+    """int16 [N]: noise that swells and fades, so that no path of the code is spared."""
+    time_s = np.arange(int(seconds * sample_rate_hz)) / sample_rate_hz
+    noise = np.random.default_rng(0).standard_normal(len(time_s)) * (1.0 + np.sin(2 * np.pi * 0.8 * time_s))
+    return (noise * 1500).astype(np.int16)
+
+
+def made_bundles(folder: Path) -> dict[str, Path]:
+    import torch
+
+    from wakeword.bundle import Card, write_bundle
+    from wakeword.config import load_config
+    from wakeword.export import export
+    from wakeword.model import WakeModel
+
+    torch.manual_seed(0)
+    bundles = {}
+    for name in ("default", "activate"):
+        config = load_config(name)
+        card = Card(phrases=[name], thresholds=[0.5], phrase_s=[0.6], config=config, provenance={})
+        bundles[name] = write_bundle(folder / name, card, *export(settled(WakeModel(config)), card)).path
+    return bundles
+
+
+def settled(model: WakeModel) -> WakeModel:
+    """Random weights, but batch norms that know the level of the signal, as a trained model's do."""
+    import torch
+
+    config_rate_hz = 16000  # any: only levels matter here
+    pcm = torch.from_numpy(test_stream(4.0, config_rate_hz).astype(np.float32) / 32768).reshape(4, -1)
+    with torch.no_grad():
+        for _ in range(100):
+            model.train()(pcm, model.empty_state(len(pcm)))
+    return model.eval()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

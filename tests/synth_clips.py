@@ -1,0 +1,45 @@
+"""Clips that the synthesizer's tests make for themselves: noise-like syllables and noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from wakeword.audio import write
+from wakeword.config import Config, load_config, override
+
+RATE_HZ = 16000
+
+
+def syllables(seconds: float, seed: int = 0, rate_hz: int = RATE_HZ) -> np.ndarray:
+    """float32 [N]: noise that swells four times a second, as speech does."""
+    samples = round(seconds * rate_hz)
+    swell = np.abs(np.sin(np.pi * 4.0 * np.arange(samples) / rate_hz)) + 0.1
+    return (0.1 * swell * np.random.default_rng(seed).standard_normal(samples)).astype(np.float32)
+
+
+def noise(seconds: float, seed: int = 0, rate_hz: int = RATE_HZ) -> np.ndarray:
+    """float32 [N]: white noise at -26 dBFS."""
+    return (0.05 * np.random.default_rng(seed).standard_normal(round(seconds * rate_hz))).astype(np.float32)
+
+
+def make_clips(folder: Path, takes: int = 6) -> Path:
+    """A small folder of clips: `takes` words, negatives short and long, three backgrounds of 5 s."""
+    for number in range(takes):
+        write(folder / "activates" / f"{number}.wav", syllables(0.5 + 0.02 * number, number), RATE_HZ)
+        write(folder / "negatives" / f"{number}.flac", syllables(1.0 + number, 100 + number), RATE_HZ)
+    for number in range(3):
+        write(folder / "backgrounds" / f"{number}.wav", noise(5.0, 200 + number), RATE_HZ)
+    return folder
+
+
+def tiny(**synth: object) -> Config:
+    """The smoke-test configuration with other values in its section `synth`."""
+    return override(load_config("tiny"), synth=synth)
+
+
+def plain(**synth: object) -> Config:
+    """The same without any effect, so that what comes out can be compared with what went in."""
+    off = {"speed_probability": 0.0, "filter_probability": 0.0, "room_probability": 0.0, "gain_db": [0.0, 0.0]}
+    return tiny(**{**off, "background_absent": 0.0, "background_dbfs": [-40.0, -40.0], "snr_db": [10.0, 10.0], **synth})

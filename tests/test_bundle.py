@@ -1,0 +1,77 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import wakeword
+from wakeword.bundle import CARD, FORMAT_VERSION, GRAPH, read_bundle
+from wakeword.errors import BundleError
+
+
+@pytest.fixture
+def copy(tiny_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+def edit_card(bundle: Path, **changes: object) -> None:
+    card = json.loads((bundle / CARD).read_text())
+    (bundle / CARD).write_text(json.dumps(card | changes))
+
+
+def test_a_bundle_reads_back_what_was_written(tiny_bundle: Path) -> None:
+    bundle = read_bundle(tiny_bundle)
+    assert bundle.card.phrases == ["hey test"]
+    assert bundle.weights()["head.weight"].shape == (1, bundle.card.config.model.gru_units[-1])
+
+
+def test_a_missing_folder_and_a_folder_that_is_no_bundle_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no such folder"):
+        wakeword.load(tmp_path / "nowhere")
+    with pytest.raises(BundleError, match=r"not a model bundle: it has no model\.json"):
+        wakeword.load(tmp_path)
+
+
+def test_a_newer_format_is_refused_by_name(copy: Path) -> None:
+    edit_card(copy, format_version=FORMAT_VERSION + 1)
+    with pytest.raises(BundleError, match=f"got bundle format {FORMAT_VERSION + 1}, expected at most {FORMAT_VERSION}"):
+        wakeword.load(copy)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "weights.safetensors", "golden.npz"])
+def test_a_damaged_file_is_refused(copy: Path, name: str) -> None:
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(BundleError, match=f"{name}: damaged"):
+        wakeword.load(copy)
+
+
+def test_a_missing_file_is_named(copy: Path) -> None:
+    (copy / GRAPH).unlink()
+    with pytest.raises(BundleError, match=r"it has no model\.onnx"):
+        wakeword.load(copy)
+
+
+def test_a_broken_card_is_refused_in_one_line(copy: Path) -> None:
+    (copy / CARD).write_text("{")
+    with pytest.raises(BundleError, match="not valid JSON"):
+        wakeword.load(copy)
+    (copy / CARD).write_text('{"format_version": 1}')
+    with pytest.raises(BundleError, match="damaged: phrases: field required") as caught:
+        wakeword.load(copy)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_made_for_other_features_is_refused(copy: Path) -> None:
+    config = json.loads((copy / CARD).read_text())["config"]
+    config["features"]["norm_range_db"] = 60.0
+    edit_card(copy, config=config)
+    with pytest.raises(BundleError, match="made for other features"):
+        wakeword.load(copy)
+
+
+def test_an_interrupted_write_is_no_bundle(copy: Path) -> None:
+    (copy / CARD).unlink()
+    with pytest.raises(BundleError, match="not a model bundle"):
+        wakeword.load(copy)

@@ -1,0 +1,113 @@
+"""Rungs of the ladder: numpy front end = torch front end; whole = stepwise; torch = ONNX; the golden vectors hold."""
+
+import numpy as np
+import pytest
+
+from tests.signals import speech_like
+from wakeword.config import load_config
+from wakeword.features import compute, tables, zero_state
+
+torch = pytest.importorskip("torch", reason="the network is torch: install the extra 'train'")
+
+from wakeword.bundle import Card, read_bundle  # noqa: E402
+from wakeword.export import PARITY_TOLERANCE, export, graph_metadata, run_graph  # noqa: E402
+from wakeword.model import WakeModel, folded_weights, model_from_weights, stream_logits  # noqa: E402
+
+CONFIGS = ["default", "activate", "tiny"]
+FLOAT32 = 2e-6  # of logits near 1: one rounding, in another order
+RELATIVE = 2e-4  # float32 power spectra against float64
+
+
+def trained_looking(name: str) -> WakeModel:
+    """Random weights, with batch norms that do something."""
+    torch.manual_seed(3)
+    model = WakeModel(load_config(name)).eval()
+    for norm in (model.conv_norm, *model.gru_norm):
+        torch.nn.init.normal_(norm.running_mean, 0.0, 0.3)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2.0)
+        torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
+        torch.nn.init.normal_(norm.bias, 0.0, 0.2)
+    return model
+
+
+def speech(name: str, steps: int) -> np.ndarray:
+    config = load_config(name)
+    return speech_like(steps * config.step_samples, config.audio.sample_rate_hz)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_torch_front_end_is_the_numpy_one(name: str) -> None:
+    model, t, pcm = trained_looking(name), tables(load_config(name)), speech(name, 60)
+    expected, _ = compute(t, pcm, zero_state(t))
+    zeros = model.zero_state()
+    got, _, _ = model.front(torch.from_numpy(pcm)[None], zeros.pcm, zeros.norm)
+    np.testing.assert_allclose(got[0].T.numpy(), expected, rtol=RELATIVE, atol=RELATIVE)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_stepwise_equals_whole(name: str) -> None:
+    model, pcm = trained_looking(name), torch.from_numpy(speech(name, 60))[None]
+    step = model.front.tables.hop_samples * model.conv.stride[0]
+    whole = stream_logits(model, pcm, pcm.shape[1])
+    for steps in (1, 3, 10):
+        torch.testing.assert_close(stream_logits(model, pcm, steps * step), whole, rtol=RELATIVE, atol=10 * FLOAT32)
+
+
+def test_a_training_example_is_the_same_network_without_padding() -> None:
+    config, model = load_config("tiny"), trained_looking("tiny")
+    pcm = torch.from_numpy(speech_like(config.example_samples, config.audio.sample_rate_hz))[None]
+    logits, _ = model(pcm, model.empty_state(1))
+    assert logits.shape == (1, config.output_steps, 1)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_folding_batch_norms_changes_nothing(name: str) -> None:
+    model, pcm = trained_looking(name), torch.from_numpy(speech(name, 40))[None]
+    again = model_from_weights(load_config(name), folded_weights(model))
+    expected = torch.sigmoid(stream_logits(model, pcm, pcm.shape[1]))
+    got = torch.sigmoid(stream_logits(again, pcm, pcm.shape[1]))
+    torch.testing.assert_close(got, expected, rtol=0.0, atol=PARITY_TOLERANCE)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_onnx_equals_torch_for_any_chunking(name: str) -> None:
+    model, pcm, config = trained_looking(name), speech(name, 60), load_config(name)
+    card = Card(phrases=["x"], thresholds=[0.5], phrase_s=[0.5], config=config, provenance={})
+    graph, _, _ = export(model, card)
+    expected = torch.sigmoid(stream_logits(model, torch.from_numpy(pcm)[None], len(pcm)))[0].numpy()
+    for chunks in ([1], [4], [60], [1, 5, 2]):
+        got = run_graph(graph, pcm, [steps * config.step_samples for steps in chunks])
+        np.testing.assert_allclose(got, expected, rtol=0.0, atol=PARITY_TOLERANCE)
+
+
+def test_two_phrases_have_two_columns() -> None:
+    config = load_config("tiny")
+    torch.manual_seed(0)
+    card = Card(phrases=["a", "b"], thresholds=[0.5, 0.5], phrase_s=[0.5, 0.5], config=config, provenance={})
+    graph, weights, (_, probabilities) = export(WakeModel(config, labels=2), card)
+    assert weights["head.bias"].shape == (2,)
+    assert probabilities.shape[1] == 2
+    assert graph_metadata(card)["phrases"] == '["a", "b"]'
+
+
+def test_export_refuses_a_graph_that_differs_from_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wakeword import export as module
+    from wakeword.errors import BundleError
+
+    def slightly_wrong(model: WakeModel) -> dict[str, np.ndarray]:
+        weights = folded_weights(model)
+        weights["head.bias"] = weights["head.bias"] + np.float32(1e-3)
+        return weights
+
+    monkeypatch.setattr(module, "folded_weights", slightly_wrong)
+    config = load_config("tiny")
+    card = Card(phrases=["x"], thresholds=[0.5], phrase_s=[0.5], config=config, provenance={})
+    with pytest.raises(BundleError, match=r"ONNX and torch differ by .* expected at most 1e-05"):
+        export(trained_looking("tiny"), card)
+
+
+def test_a_bundle_gives_its_golden_probabilities(tiny_bundle) -> None:
+    bundle = read_bundle(tiny_bundle)
+    pcm, expected = bundle.golden()
+    got = run_graph(bundle.graph(), pcm.astype(np.float32) / 32768, [3 * bundle.card.config.step_samples])
+    np.testing.assert_allclose(got, expected, rtol=0.0, atol=PARITY_TOLERANCE)

@@ -1,0 +1,81 @@
+"""Train and validation never share a speaker, a file or a moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from synth.bank import Take
+from synth.splits import GAP_S, split
+from wakeword.errors import DataError
+
+RATE_HZ = 16000
+
+
+def takes(kind: str, groups: list[str], seconds: float = 1.0, label: str = "word") -> list[Take]:
+    samples = round(seconds * RATE_HZ)
+    return [Take(f"{kind}/{group}/{n}", kind, label, group, 0, samples) for n, group in enumerate(groups)]
+
+
+def groups_of(sides: dict, side: str, kind: str) -> set[str]:
+    return {segment.take.group for segment in sides[side][kind]}
+
+
+def test_a_speaker_is_on_one_side_only_and_the_share_is_about_right() -> None:
+    sides = split(takes("negatives", [f"speaker{n % 40}" for n in range(400)]), 0.15, 1, RATE_HZ)
+    assert not groups_of(sides, "train", "negatives") & groups_of(sides, "validation", "negatives")
+    assert len(sides["validation"]["negatives"]) == pytest.approx(60, abs=20)
+
+
+def test_with_one_speaker_the_files_are_split() -> None:
+    sides = split(takes("activates", ["me"] * 20), 0.15, 1, RATE_HZ)
+    train, held = ({s.take.id for s in sides[name]["activates"]} for name in ("train", "validation"))
+    assert (len(held), len(train)) == (3, 17)
+    assert not train & held
+
+
+def test_one_long_file_is_split_by_time_with_a_gap() -> None:
+    sides = split(takes("backgrounds", ["room"], seconds=60.0), 0.15, 1, RATE_HZ)
+    (train,), (held,) = sides["train"]["backgrounds"], sides["validation"]["backgrounds"]
+    assert held.start - train.stop == GAP_S * RATE_HZ
+    assert (train.start, held.stop) == (0, 60 * RATE_HZ)
+    assert held.samples / (held.samples + train.samples) == pytest.approx(0.15, abs=0.001)
+
+
+@pytest.mark.parametrize("kind", ["activates", "negatives"])
+def test_a_single_short_take_cannot_be_split(kind: str) -> None:
+    with pytest.raises(DataError, match="got one usable file"):
+        split(takes(kind, ["me"]), 0.15, 1, RATE_HZ)
+
+
+def test_two_takes_give_one_to_each_side() -> None:
+    sides = split(takes("activates", ["a", "b"]), 0.15, 1, RATE_HZ)
+    assert len(sides["train"]["activates"]) == len(sides["validation"]["activates"]) == 1
+
+
+def test_every_phrase_is_on_both_sides_and_no_speaker_is() -> None:
+    people = [f"speaker{n}" for n in range(6)]
+    both = takes("activates", people * 3, label="on") + takes("activates", people[:2], label="off")
+    for seed in range(20):
+        sides = split(both, 0.15, seed, RATE_HZ)
+        assert not groups_of(sides, "train", "activates") & groups_of(sides, "validation", "activates")
+        for side in sides.values():
+            assert {segment.take.label for segment in side["activates"]} == {"on", "off"}
+
+
+def test_a_phrase_of_a_single_speaker_among_several_is_refused() -> None:
+    with pytest.raises(DataError, match="off: got 3 usable files of one speaker"):
+        split(takes("activates", ["a", "b"], label="on") + takes("activates", ["c"] * 3, label="off"), 0.15, 1, RATE_HZ)
+
+
+def test_adding_recordings_moves_few_of_the_old_ones() -> None:
+    old = takes("negatives", [f"speaker{n}" for n in range(100)])
+    before = groups_of(split(old, 0.15, 1, RATE_HZ), "validation", "negatives")
+    more = old + takes("negatives", [f"new{n}" for n in range(10)])
+    after = groups_of(split(more, 0.15, 1, RATE_HZ), "validation", "negatives")
+    assert len(before - after) <= 3
+
+
+def test_the_seed_decides_who_is_held_out() -> None:
+    everybody = takes("negatives", [f"speaker{n}" for n in range(100)])
+    assert split(everybody, 0.15, 1, RATE_HZ) == split(everybody, 0.15, 1, RATE_HZ)
+    assert split(everybody, 0.15, 1, RATE_HZ) != split(everybody, 0.15, 2, RATE_HZ)

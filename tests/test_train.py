@@ -1,0 +1,141 @@
+"""Training as a whole on a task that can be learnt in seconds: a rising chirp is the word, a falling one is not."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
+
+import wakeword  # noqa: E402
+from wakeword.bundle import read_bundle  # noqa: E402
+from wakeword.clips import Event, Example  # noqa: E402
+from wakeword.config import Config, load_config, override  # noqa: E402
+from wakeword.errors import DataError  # noqa: E402
+from wakeword.train import TrainingData, train  # noqa: E402
+
+RATE_HZ = 16000
+
+
+def chirp(rising: bool, samples: int = 4800) -> np.ndarray:
+    hz = np.linspace(400, 2000, samples) if rising else np.linspace(2000, 400, samples)
+    return 0.3 * np.sin(2 * np.pi * np.cumsum(hz) / RATE_HZ)
+
+
+def example(index: int, config: Config) -> Example:
+    rng = np.random.default_rng(index)
+    pcm = 0.003 * rng.standard_normal(config.example_samples)
+    events = []
+    for slot in range(2):
+        rising = bool(rng.integers(2))
+        start = slot * 24000 + int(rng.integers(12000))
+        pcm[start : start + 4800] += chirp(rising) * rng.uniform(0.1, 1.0)
+        kind = "activate" if rising else "negative"
+        events.append(Event(kind=kind, label="rise" if rising else "", start_sample=start, end_sample=start + 4800))
+    return Example(np.clip(np.rint(pcm * 32768), -32768, 32767).astype(np.int16), tuple(events), {})
+
+
+def chirps(config: Config) -> TrainingData:
+    def endless(start: int) -> Iterator[Example]:
+        return (example(index, config) for index in count(start))
+
+    held_out = lambda n: (example(10**6 + index, config) for index in range(n))  # noqa: E731
+    return TrainingData(["rise"], endless, held_out, {"clips": "chirps"})
+
+
+def tiny(**limits: object) -> Config:
+    return override(load_config("tiny"), train={"batch_size": 8, "validation_examples": 24, **limits})
+
+
+def test_training_learns_and_its_bundle_detects(tmp_path: Path) -> None:
+    config = tiny(max_steps=150, validate_every_steps=50)
+    events: list[dict] = []
+    bundle = train(config, chirps(config), tmp_path / "rise", events.append)
+    last = [event for event in events if event["event"] == "validation"][-1]
+    assert last["miss_rate"] < 0.05
+    pcm = np.zeros(5 * RATE_HZ, np.float32) + 0.001 * np.random.default_rng(5).standard_normal(5 * RATE_HZ)
+    pcm[16000:20800] += chirp(rising=True)
+    pcm[48000:52800] += chirp(rising=False)
+    heard = wakeword.load(bundle.path).feed(pcm.astype(np.float32))
+    assert [d.phrase for d in heard] == ["rise"]
+    assert 20800 / RATE_HZ - 0.1 < heard[0].end_s < 20800 / RATE_HZ + 0.4
+
+
+def test_a_run_cut_in_two_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole_config = tiny(max_steps=12, validate_every_steps=4)
+    train(whole_config, chirps(whole_config), tmp_path / "whole")
+    from wakeword.train import Run
+
+    run = Run(whole_config, chirps(whole_config), tmp_path / "cut")
+    for index in range(6):
+        _step(run, index, whole_config)
+        if run.progress.step % 4 == 0:
+            run.validate(list(run.data.validation(24)))
+    run.save()
+    train(whole_config, chirps(whole_config), tmp_path / "cut")
+    whole, cut = (read_bundle(tmp_path / name).weights() for name in ("whole", "cut"))
+    for name, value in whole.items():
+        np.testing.assert_array_equal(cut[name], value)
+
+
+def _step(run, index: int, config: Config) -> None:
+    from wakeword.train import batches
+
+    pcm, target, weight = next(batches(run.data.train(index * config.train.batch_size), config, run.data.phrases))
+    run.train_step(pcm, target, weight)
+    run.count(0.0, 0.0)
+
+
+def test_kill_9_loses_no_more_than_the_time_since_the_last_checkpoint(tmp_path: Path) -> None:
+    script = textwrap.dedent(
+        """
+        import sys
+        import wakeword.train as module
+        from tests.test_train import chirps, tiny
+        module.CHECKPOINT_EVERY_S = 0.0
+        config = tiny(max_steps=100000, validate_every_steps=10, patience=1000)
+        module.train(config, chirps(config), sys.argv[1], lambda event: print(event["step"], flush=True))
+        """
+    )
+    root = Path(__file__).resolve().parent.parent
+    child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=root)
+    reached = int(child.stdout.readline())
+    child.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    child.wait()
+    child.stdout.close()
+    config = tiny(max_steps=reached + 2, validate_every_steps=10, patience=1000)
+    from wakeword.checkpoint import load
+
+    _, facts = load(tmp_path / "training" / "checkpoint.safetensors")
+    assert facts["progress"]["step"] >= reached - 1
+    assert not (tmp_path / "model.json").exists()
+    assert config.train.max_steps > reached
+
+
+def test_a_run_with_another_configuration_is_refused(tmp_path: Path) -> None:
+    config = tiny(max_steps=2, validate_every_steps=2)
+    train(config, chirps(config), tmp_path)
+    other = tiny(max_steps=2, validate_every_steps=2, learning_rate=1e-4)
+    with pytest.raises(DataError, match="another configuration"):
+        train(other, chirps(other), tmp_path)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    config = tiny(max_steps=2, validate_every_steps=2)
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "checkpoint.safetensors").write_bytes(b"not this")
+    with pytest.raises(DataError, match="damaged checkpoint"):
+        train(config, chirps(config), tmp_path)
+
+
+def test_early_stop_ends_after_the_patience(tmp_path: Path) -> None:
+    config = tiny(max_steps=1000, validate_every_steps=1, patience=2, learning_rate=1e-9, warmup_steps=0)
+    events: list[dict] = []
+    train(config, chirps(config), tmp_path, events.append)
+    assert len([event for event in events if event["event"] == "validation"]) < 20
