@@ -1,4 +1,4 @@
-"""Backgrounds made of numbers, for users who have recorded none: coloured noise, hum, knocks, and many voices at once."""
+"""Backgrounds made of numbers, for users who have none: coloured noise, hum, knocks, and many voices at once."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SENTENCES = (
     "my brother bought a new bicycle", "nobody knows where the keys are", "let's have dinner at seven",
     "the market closes early on Sunday", "open the window, it is warm in here", "did you see the game last night",
     "I forgot my umbrella at the office", "the water is boiling", "take the second street on the left",
-    "our neighbours moved to another city", "it takes about twenty minutes on foot", "he plays the guitar every evening",
+    "our neighbours moved to another city", "it takes twenty minutes on foot", "he plays the guitar every evening",
     "the museum has a new exhibition", "could you speak a little louder", "I would like a cup of coffee",
     "the doctor will see you now", "they painted the house yellow", "this is the best soup I have ever had",
     "remember to feed the cat", "the meeting starts at half past nine", "where did you put my glasses",
@@ -31,7 +31,7 @@ SENTENCES = (
 
 
 def near_misses(phrase: str, count: int, rng: np.random.Generator) -> list[str]:
-    """Up to `count` texts close to the phrase, by spelling: its words alone, its beginnings and ends, one letter changed.
+    """Up to `count` texts close to the phrase, by spelling: its words, its beginnings and ends, one letter changed.
 
     >>> near_misses("hey computer", 3, np.random.default_rng(0))
     ['hey', 'computer', 'hey comp']

@@ -1,7 +1,7 @@
 """A folder of clips from nothing but the text of a phrase: spoken by eSpeak, over made-up noise.
 
-This is what `wakeword train PHRASE` and `wakeword demo` start from when there are no recordings. Every tenth voice is kept
-out of these clips: `unheard_scene` speaks with them, so that a model can be tried on voices it has not met.
+This is what `wakeword train PHRASE` and `wakeword demo` start from when there are no recordings. Every tenth voice is
+kept out of these clips: `unheard_scene` speaks with them, so that a model can be tried on voices it has not met.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def speak_clips(phrase: str, folder: str | Path | None = None, seed: int = 1, pr
 
 
 def unheard_scene(phrase: str, sample_rate_hz: int, words: int = 8, seed: int = 1) -> tuple[np.ndarray, list[Event]]:
-    """A stream that no training has seen: the phrase and as many other sentences, in turn, over pink noise at 10 dB SNR.
+    """A stream that no training has seen: the phrase and as many other sentences, in turn, in pink noise at 10 dB.
 
     Returns float32 [N] and where the phrase is said. Voices, sentences' order and noise are new.
     """

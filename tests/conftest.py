@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real bundle of the tiny configuration with random weights, batch norms included: right in form, knows nothing."""
+    """A real bundle of the tiny configuration with random weights: right in form, knows nothing."""
     torch = pytest.importorskip("torch", reason="exporting needs the extra 'train'")
     from wakeword.bundle import Card, write_bundle
     from wakeword.config import load_config

@@ -84,7 +84,7 @@ def test_two_phrases_have_two_columns() -> None:
     config = load_config("tiny")
     torch.manual_seed(0)
     card = Card(phrases=["a", "b"], thresholds=[0.5, 0.5], phrase_s=[0.5, 0.5], config=config, provenance={})
-    graph, weights, (_, probabilities) = export(WakeModel(config, labels=2), card)
+    _, weights, (_, probabilities) = export(WakeModel(config, labels=2), card)
     assert weights["head.bias"].shape == (2,)
     assert probabilities.shape[1] == 2
     assert graph_metadata(card)["phrases"] == '["a", "b"]'

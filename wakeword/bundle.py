@@ -1,6 +1,6 @@
 """A model is a folder.
 
-    model.json            the card: format version, phrases, thresholds, configuration, provenance, checksums of the rest
+    model.json            the card: format version, phrases, thresholds, configuration, provenance, checksums
     model.onnx            the streaming graph (see export.py)
     weights.safetensors   the same weights by name, batch norm folded, for other back ends
     golden.npz            a test signal, int16 [N], and the probabilities, float32 [T, K], that it must give

@@ -16,7 +16,9 @@ from wakeword.errors import DataError
 
 def save(path: Path, groups: dict[str, dict[str, torch.Tensor]], facts: dict[str, Any]) -> None:
     """Writes named groups of tensors and JSON-able facts; an older checkpoint stays until the new one is complete."""
-    flat = {f"{group}/{name}": t.detach().clone().contiguous() for group, ts in groups.items() for name, t in ts.items()}
+    flat = {
+        f"{group}/{name}": t.detach().clone().contiguous() for group, ts in groups.items() for name, t in ts.items()
+    }
     with replacing(path) as temporary:
         safetensors.torch.save_file(flat, temporary, metadata={"facts": json.dumps(facts)})
 

@@ -1,7 +1,7 @@
 """From probabilities to detections. A pure machine, counted in output steps, never on a clock.
 
 One word's rule: the mean of the last `smoothing_steps` probabilities reaches the threshold, at least `refractory_steps`
-steps after the last detection, and, with `rearm_ratio`, only after the mean has fallen below rearm_ratio * threshold since.
+steps after the last detection, and, with `rearm_ratio`, only after the mean has been below rearm_ratio * threshold.
 """
 
 from __future__ import annotations

@@ -178,7 +178,9 @@ def golden_signal(config: Config, seconds: float = 4.0) -> np.ndarray:
 def run_graph(graph: bytes, pcm: np.ndarray, chunk_samples: list[int]) -> np.ndarray:
     """Probabilities [T, K] of float32 pcm [N] fed in chunks whose lengths repeat `chunk_samples`."""
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    state = {i.name: np.zeros([d if isinstance(d, int) else 1 for d in i.shape], np.float32) for i in session.get_inputs()}
+    state = {
+        i.name: np.zeros([d if isinstance(d, int) else 1 for d in i.shape], np.float32) for i in session.get_inputs()
+    }
     names, pieces, at, turn = [o.name for o in session.get_outputs()], [], 0, 0
     while at < len(pcm):
         chunk = pcm[None, at : at + chunk_samples[turn % len(chunk_samples)]]

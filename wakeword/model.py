@@ -72,9 +72,7 @@ class WakeModel(nn.Module):
         self.conv = nn.Conv1d(config.features.bins, sizes.conv_filters, sizes.conv_kernel, sizes.conv_stride)
         self.conv_norm = nn.BatchNorm1d(sizes.conv_filters, eps=BATCH_NORM_EPSILON)
         inputs = (sizes.conv_filters, *sizes.gru_units[:-1])
-        self.gru = nn.ModuleList(
-            nn.GRU(i, h, batch_first=True) for i, h in zip(inputs, sizes.gru_units, strict=True)
-        )
+        self.gru = nn.ModuleList(nn.GRU(i, h, batch_first=True) for i, h in zip(inputs, sizes.gru_units, strict=True))
         self.gru_norm = nn.ModuleList(nn.BatchNorm1d(h, eps=BATCH_NORM_EPSILON) for h in sizes.gru_units)
         self.dropout = nn.Dropout(drop)
         self.head = nn.Linear(sizes.gru_units[-1], labels)

@@ -64,7 +64,7 @@ class WakeWord:
         return self._words[0].warmup_steps
 
     def feed(self, pcm: np.ndarray) -> list[Detection]:
-        """int16 or float32 mono [N] at `sample_rate_hz`, any N >= 0. Raises AudioError and changes nothing if unusable."""
+        """int16 or float32 mono [N] at `sample_rate_hz`, any N. Raises AudioError, and changes nothing, if unusable."""
         samples = to_float(pcm)
         detections = [detection for word in self._words for detection in word.feed(samples)]
         return sorted(detections, key=lambda detection: detection.end_s) if len(self._words) > 1 else detections
@@ -88,7 +88,9 @@ class WakeWord:
         steps = {word.step_samples for word in self._words}
         if len(steps) > 1:
             raise BundleError(f"scores: got bundles with steps of {sorted(steps)} samples, expected one step")
-        curves = [word.fresh().run(samples[: len(samples) // self.step_samples * self.step_samples]) for word in self._words]
+        curves = [
+            word.fresh().run(samples[: len(samples) // self.step_samples * self.step_samples]) for word in self._words
+        ]
         times_s = np.arange(1, len(curves[0]) + 1) * (self.step_samples / self.sample_rate_hz)
         return times_s, np.concatenate(curves, axis=1)
 

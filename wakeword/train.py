@@ -99,7 +99,10 @@ class Run:
         self.best = copy.deepcopy(self.average)
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         plain = [p for p in self.model.parameters() if p.ndim == 1]
-        groups = [{"params": decayed, "weight_decay": config.train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        groups = [
+            {"params": decayed, "weight_decay": config.train.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
         self.optimizer = torch.optim.AdamW(groups, lr=config.train.learning_rate)
         self.progress = Progress()
         self.identity = _identity(config, data)
@@ -183,7 +186,7 @@ class Run:
         return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
 
     def _update_average(self) -> None:
-        """Exponential moving average of weights and batch statistics; shorter at the start, so that it forgets the noise."""
+        """Exponential moving average of weights and batch statistics; short at first, to forget the random start."""
         decay = min(self.config.train.ema_decay, (1 + self.progress.step) / (10 + self.progress.step))
         with torch.no_grad():
             for mean, now in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
@@ -236,4 +239,3 @@ def _finite(loss: float) -> float:
     if not math.isfinite(loss):
         raise DataError(f"training diverged: got a loss of {loss}, expected a finite one: lower train.learning_rate")
     return round(loss, 5)
-

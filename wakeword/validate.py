@@ -1,4 +1,4 @@
-"""How well a model does on held-out examples, in the same terms as `evaluate`: misses against false accepts per hour."""
+"""How well a model does on held-out examples, in the terms of `evaluate`: misses against false accepts per hour."""
 
 from __future__ import annotations
 

@@ -27,4 +27,6 @@ def command(
     graph, _, _ = export(model_from_weights(opened.card.config, opened.weights()), opened.card)
     write_bytes(out, graph)
     facts = {"path": str(out), "bytes": len(graph), "parity_tolerance": PARITY_TOLERANCE}
-    print(json.dumps(facts) if as_json else f"wrote {out}: {len(graph)} bytes, equal to torch within {PARITY_TOLERANCE}")
+    print(
+        json.dumps(facts) if as_json else f"wrote {out}: {len(graph)} bytes, equal to torch within {PARITY_TOLERANCE}"
+    )

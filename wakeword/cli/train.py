@@ -13,7 +13,9 @@ def command(
     clips: Annotated[
         Path | None, typer.Option(help="Folder with activates/ negatives/ backgrounds/. Without it espeak speaks them.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead of --clips.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead of --clips.")
+    ] = None,
     config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
     out: Annotated[Path | None, typer.Option(help="The bundle's folder. Default: models/PHRASE.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: half the cores.")] = None,

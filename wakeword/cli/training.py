@@ -67,11 +67,15 @@ def from_dataset(folder: Path, config: Config) -> TrainingData:
     shapes = {(clip.sample_rate_hz, clip.samples) for clip in clips}
     expected = (config.audio.sample_rate_hz, config.example_samples)
     if shapes != {expected}:
-        raise DataError(f"{folder}: got examples of (rate, samples) {sorted(shapes)}, expected {expected}: another config?")
+        raise DataError(
+            f"{folder}: got examples of (rate, samples) {sorted(shapes)}, expected {expected}: another config?"
+        )
     return TrainingData(
         phrases=phrases,
         train=lambda start: read_examples(folder, sides["train"], start),
-        validation=lambda count: islice(read_examples(folder, sides["validation"]), min(count, len(sides["validation"]))),
+        validation=lambda count: islice(
+            read_examples(folder, sides["validation"]), min(count, len(sides["validation"]))
+        ),
         provenance={"dataset": folder.name, "examples": {side: len(found) for side, found in sides.items()}},
     )
 
@@ -101,7 +105,9 @@ def _progress_text(event: dict[str, Any]) -> str:
     if event["event"] != "step":
         return f"{event['event']}: {event['done']} of {event['of']}"
     waited = event["waited_s"] / max(event["elapsed_s"], 1e-9)
-    return f"step {event['step']}: loss {event['loss']:.4f}, {event['elapsed_s']:.0f} s, waited for examples {waited:.0%}"
+    return (
+        f"step {event['step']}: loss {event['loss']:.4f}, {event['elapsed_s']:.0f} s, waited for examples {waited:.0%}"
+    )
 
 
 def _result_text(event: dict[str, Any]) -> str:
@@ -120,7 +126,9 @@ def _result_text(event: dict[str, Any]) -> str:
             f"heard {event['heard']} of {event['words']} words and {event['false_accepts']} that were not said: "
             f"see {event['picture']}"
         )
-    phrases = ", ".join(f"{p!r} at threshold {t:.3f}" for p, t in zip(event["phrases"], event["thresholds"], strict=True))
+    phrases = ", ".join(
+        f"{p!r} at threshold {t:.3f}" for p, t in zip(event["phrases"], event["thresholds"], strict=True)
+    )
     return f"wrote {event['path']}: {phrases}"
 
 

@@ -1,8 +1,8 @@
 """Front ends: PCM in, feature frames out, a frame as soon as its window is full.
 
-Both front ends are the same few operations with other tables: window, DFT, power, an optional mix of bins into bands, an
-optional running normalisation. `Tables` holds the numbers; torch (model.py), ONNX (export.py) and C read them from here,
-and `compute` below is the plain definition that all of them are tested against.
+Both front ends are the same few operations with other tables: window, DFT, power, an optional mix of bins into bands,
+an optional running normalisation. `Tables` holds the numbers; torch (model.py), ONNX (export.py) and C read them from
+here, and `compute` below is the plain definition that all of them are tested against.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from wakeword.config import Config
 class RunningNorm:
     """y = log((e + floor) / (mean + floor) + offset), with mean the running mean of each band's energy e.
 
-    The mean is bias-corrected: sum and weight both start at zero, so the very first frame is its own mean, and a gain on
-    the signal cancels from that frame on (down to `floor`, the energy of a band that counts as silent).
+    The mean is bias-corrected: sum and weight both start at zero, so the very first frame is its own mean, and a gain
+    on the signal cancels from that frame on (down to `floor`, the energy of a band that counts as silent).
     """
 
     keep: float
@@ -51,7 +51,7 @@ class Tables:
         return np.arange(len(self.bin_gain)) if self.mix is None else np.flatnonzero(self.mix.any(axis=1))
 
     def dft(self) -> np.ndarray:
-        """Real matrix [2, D', W] of the used bins, window and sqrt(bin_gain) included: power = (x @ cos)^2 + (x @ sin)^2."""
+        """Real matrix [2, D', W] of the used bins with window and gain: power = (cos @ x)^2 + (sin @ x)^2."""
         bins = self.used_bins()
         angle = 2 * np.pi * np.outer(bins, np.arange(len(self.window))) / self.fft_samples
         scale = np.sqrt(self.bin_gain[bins])[:, None] * self.window

@@ -27,7 +27,7 @@ def draw_scene(
     ww: WakeWord,
     title: str,
 ) -> None:
-    """Draws the first phrase of `ww` on float32 pcm [N]: `times_s` [T] and `probabilities` [T, K] are from `ww.scores`."""
+    """Draws the first phrase of `ww` on float32 pcm [N]; `times_s` [T], `probabilities` [T, K] are from `ww.scores`."""
     from matplotlib.figure import Figure
 
     rule, rate = ww.detector_configs[0], ww.sample_rate_hz
