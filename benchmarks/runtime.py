@@ -4,8 +4,8 @@
 
 Without --bundle, freshly made ones of the packaged configurations are timed: speed does not depend on the weights. All
 are fed the same stream in turn, round after round, so that a noisy machine slows them alike; the figures are medians
-over the rounds, in units of the audio's length. With pymicro-wakeword installed, its "alexa" runs beside them. The last line
-with --json is one object.
+over the rounds, in units of the audio's length. With pymicro-wakeword installed, its "alexa" runs beside them. The last
+line with --json is one object.
 """
 
 from __future__ import annotations

@@ -159,6 +159,16 @@ def test_a_stream_scored_in_pieces_equals_one_scored_whole(monkeypatch):
     np.testing.assert_array_equal(score_stream(ToneWord(), blocks, 0), whole)
 
 
+def test_noise_under_the_negatives_follows_their_level_however_they_are_decoded(folders, monkeypatch):
+    path, noise = folders / "negatives/deep/er/other.flac", Noise(folders / "noise", RATE)
+    whole = np.concatenate(list(negative_blocks([path], RATE, NegativeStream(), noise, 10.0)))
+    monkeypatch.setattr("wakeword.audio.BLOCK_SAMPLES", 1000)
+    small = np.concatenate(list(negative_blocks([path], RATE, NegativeStream(), noise, 10.0)))
+    np.testing.assert_array_equal(whole, small)
+    added = small[: 15 * RATE] - read(path, RATE)[: 15 * RATE]
+    assert 20 * np.log10(0.01 / added.std()) == pytest.approx(10.0, abs=0.2)
+
+
 def test_long_files_are_streamed_in_blocks_and_not_held(folders):
     write(folders / "negatives/short.wav", np.tile(hiss(10), 12), RATE)
     stream = NegativeStream()

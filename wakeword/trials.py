@@ -25,6 +25,7 @@ ROOM_DBFS = -70.0  # of the noise that stands for a quiet room where no other is
 MAX_TAKE_S = 30.0
 PIECE_S = 600.0  # scored at once: bounds the memory that a recording of any length takes
 OVERLAP_S = 20.0  # heard again before each further piece, many times what the network and its normalisation remember
+NOISY_STRETCH_S = 15.0  # of the negatives, that gets one excerpt of noise by its own speech level
 LEVEL_FRAME_S = 0.02
 ACTIVITY_MARGIN_DB = 15.9  # ITU-T P.56: what is further below the active level is a pause
 NOISE_TRIES = 20
@@ -169,7 +170,8 @@ def negative_blocks(
         stream.segments.append(Segment(str(path), sent))
         heard_before = stream.heard_samples
         try:
-            for block in read_blocks(path, rate):
+            blocks = read_blocks(path, rate)
+            for block in blocks if noise is None else _pieces(blocks, round(NOISY_STRETCH_S * rate)):
                 stream.heard_samples += len(block) if block.any() else 0
                 sent += len(block)
                 yield block if noise is None else _noisy(block, rate, noise, sent, snr_db)
