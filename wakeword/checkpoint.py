@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
-from wakeword.audio import replacing
+from wakeword.bundle import write_bytes
 from wakeword.errors import DataError
 
 
@@ -19,8 +19,7 @@ def save(path: Path, groups: dict[str, dict[str, torch.Tensor]], facts: dict[str
     flat = {
         f"{group}/{name}": t.detach().clone().contiguous() for group, ts in groups.items() for name, t in ts.items()
     }
-    with replacing(path) as temporary:
-        safetensors.torch.save_file(flat, temporary, metadata={"facts": json.dumps(facts)})
+    write_bytes(path, safetensors.torch.save(flat, metadata={"facts": json.dumps(facts)}))
 
 
 def load(path: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]]:

@@ -7,18 +7,23 @@ from typing import Annotated
 
 import typer
 
+WAV, PICTURE = Path("demo.wav"), Path("demo.png")
+
 
 def command(
     phrase: Annotated[str, typer.Argument(help="The wake word to make.")] = "hey computer",
     minutes: Annotated[float, typer.Option(min=0.1, max=60.0, help="Train for at most so long.")] = 4.0,
     out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("models/demo"),
-    picture: Annotated[Path, typer.Option(help="Where the score curve is drawn.")] = Path("demo.png"),
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: half the cores.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Make clips with espeak, train, export, listen to voices never heard in training, and draw what was heard."""
+    """Make clips with espeak, train, export, listen to voices never heard in training, and draw what was heard.
+
+    Writes the stream it listened to as demo.wav, and its score curve as demo.png, into the current folder.
+    """
     import wakeword
     from synth.spoken import unheard_scene
+    from wakeword.audio import write
     from wakeword.cli.training import open_clips, rendered, reporter, spoken_clips, train_bundle
     from wakeword.config import load_config, override
     from wakeword.report.scene import draw_scene
@@ -31,11 +36,19 @@ def command(
 
     ww = wakeword.load(out)
     pcm, events = unheard_scene(phrase, ww.sample_rate_hz)
+    write(WAV, pcm, ww.sample_rate_hz)
     chunk_samples = ww.sample_rate_hz // 12  # no whole number of steps: any length will do
     detections = [d for at in range(0, len(pcm), chunk_samples) for d in ww.feed(pcm[at : at + chunk_samples])]
     title = "Voices never heard in training, over pink noise at 10 dB SNR"
-    draw_scene(picture, pcm, events, *ww.scores(pcm), detections, ww, title)
-    report({"event": "heard", **count_hits(events, detections, ww.sample_rate_hz), "picture": str(picture)})
+    draw_scene(PICTURE, pcm, events, *ww.scores(pcm), detections, ww, title)
+    report(
+        {
+            "event": "heard",
+            **count_hits(events, detections, ww.sample_rate_hz),
+            "picture": str(PICTURE),
+            "wav": str(WAV),
+        }
+    )
 
 
 def count_hits(events: list, detections: list, sample_rate_hz: int) -> dict[str, int]:

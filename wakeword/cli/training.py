@@ -124,7 +124,7 @@ def _result_text(event: dict[str, Any]) -> str:
     if event["event"] == "heard":
         return (
             f"heard {event['heard']} of {event['words']} words and {event['false_accepts']} that were not said: "
-            f"see {event['picture']}"
+            f"see {event['picture']}, listen to {event['wav']}"
         )
     phrases = ", ".join(
         f"{p!r} at threshold {t:.3f}" for p, t in zip(event["phrases"], event["thresholds"], strict=True)
