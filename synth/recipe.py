@@ -91,7 +91,7 @@ def draw(index: int, split: str, sources: dict[str, Pool], config: Config) -> Re
     events: list[EventDraw] = []
     for kind, counts in (("activates", synth.activates), ("negatives", synth.negatives)):
         for _ in range(int(rng.integers(counts[0], counts[1] + 1))):
-            event = _event(rng, kind, sources[kind].choose(rng), events, config)
+            event = _event(rng, kind, sources, events, config)
             events += [event] if event else []
     events.sort(key=lambda event: event.start_sample)
     return Recipe(
@@ -122,10 +122,12 @@ def _background(rng: np.random.Generator, sources: dict[str, Pool], config: Conf
 
 
 def _event(
-    rng: np.random.Generator, kind: str, segment: Segment, placed: Sequence[EventDraw], config: Config
+    rng: np.random.Generator, kind: str, sources: dict[str, Pool], placed: Sequence[EventDraw], config: Config
 ) -> EventDraw | None:
     synth = config.synth
-    crop_start, crop_samples = _crop(rng, kind, segment, config)
+    partial = kind == "negatives" and rng.random() < synth.partial_probability
+    segment = sources["activates" if partial else kind].choose(rng)
+    crop_start, crop_samples = _partial(rng, segment, config) if partial else _crop(rng, kind, segment, config)
     speed = Speed.sample(rng, config) if rng.random() < synth.speed_probability else None
     equaliser = Filter.sample(rng, config) if rng.random() < synth.filter_probability else None
     room = Room.sample(rng, config) if rng.random() < synth.room_probability else None
@@ -158,6 +160,12 @@ def _crop(rng: np.random.Generator, kind: str, segment: Segment, config: Config)
     if segment.samples <= wanted:
         return segment.start, segment.samples
     return segment.start + int(rng.integers(segment.samples - wanted + 1)), wanted
+
+
+def _partial(rng: np.random.Generator, segment: Segment, config: Config) -> tuple[int, int]:
+    """The beginning or the end of an activate: what must not wake, said by the same people in the same rooms."""
+    samples = max(1, round(segment.samples * rng.uniform(*config.synth.partial_share)))
+    return segment.start + (segment.samples - samples) * int(rng.integers(2)), samples
 
 
 def _place(rng: np.random.Generator, samples: int, placed: Sequence[EventDraw], config: Config) -> int | None:

@@ -30,7 +30,7 @@ FLOORS = (
     {"errors"},
     {"config"},
     {"audio"},
-    {"clips", "detector", "features"},
+    {"clips", "detector", "features", "prefetch"},
     {"bundle", "labels", "metrics", "sources"},
     {"checkpoint", "info", "microphone", "model", "stream"},
     {"chime", "export", "listener", "trials", "validate"},

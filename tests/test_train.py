@@ -51,7 +51,9 @@ def chirps(config: Config) -> TrainingData:
 
 
 def tiny(**limits: object) -> Config:
-    return override(load_config("tiny"), train={"batch_size": 8, "validation_examples": 24, **limits})
+    return override(
+        load_config("tiny"), train={"batch_size": 8, "validation_examples": 24, "calibration_examples": 24, **limits}
+    )
 
 
 def test_training_learns_and_its_bundle_detects(tmp_path: Path) -> None:

@@ -139,6 +139,10 @@ class SynthConfig(Section):
     activates: IntRange
     negatives: IntRange
     negative_s: Range = Field(description="longer negatives are cut to a random stretch of this length")
+    partial_probability: Probability = Field(
+        description="share of negatives that are the beginning or end of an activate"
+    )
+    partial_share: Range = Field(description="how much of the activate such a piece is")
     min_take_s: float = Field(gt=0.0)
     background_dbfs: Range
     background_absent: Probability = Field(description="share of examples on digital silence")
@@ -166,6 +170,7 @@ class TrainConfig(Section):
     ema_decay: float = Field(ge=0.0, lt=1.0)
     validate_every_steps: int = Field(ge=1)
     validation_examples: int = Field(ge=1)
+    calibration_examples: int = Field(ge=1, description="held-out examples on which the threshold is chosen at the end")
     patience: int = Field(ge=1, description="validations without progress before training stops")
     target_fa_per_hour: float = Field(gt=0.0)
 

@@ -150,13 +150,24 @@ def choose_threshold(det: Det, target_fa_per_hour: float) -> float:
     """
     if not (target_fa_per_hour > 0 and math.isfinite(target_fa_per_hour)):
         raise DataError(f"target_fa_per_hour: got {target_fa_per_hour}, expected a positive number")
-    too_many = np.flatnonzero(det.fa_per_hour > target_fa_per_hour)
-    edge = 0 if len(too_many) == 0 else too_many[-1] + 1
+    edge = _edge(det, target_fa_per_hour)
     if edge == len(det.thresholds):
         return float(det.thresholds[-1])
     last = np.searchsorted(det.miss_rate, det.miss_rate[edge], side="right") - 1
     low, high = _logit(det.thresholds[[edge, last]])
     return float(_sigmoid((low + high) / 2))
+
+
+def miss_rate_at(det: Det, fa_per_hour: float) -> float:
+    """The miss rate at the edge of a false-accept rate (see `choose_threshold`); 1 if no threshold keeps to it."""
+    edge = _edge(det, fa_per_hour)
+    return 1.0 if edge == len(det.thresholds) else float(det.miss_rate[edge])
+
+
+def _edge(det: Det, fa_per_hour: float) -> int:
+    """Index of the lowest threshold from which on every one keeps to the rate; their number if none does."""
+    too_many = np.flatnonzero(det.fa_per_hour > fa_per_hour)
+    return 0 if len(too_many) == 0 else int(too_many[-1]) + 1
 
 
 def poisson_upper(count: int, hours: float, confidence: float = CONFIDENCE) -> float:

@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -29,6 +30,7 @@ from wakeword.errors import DataError
 from wakeword.export import export
 from wakeword.labels import targets
 from wakeword.model import WakeModel, weighted_loss
+from wakeword.prefetch import prefetched
 from wakeword.validate import validate
 
 CHECKPOINT_EVERY_S = 30.0
@@ -69,22 +71,23 @@ def train(config: Config, data: TrainingData, out: str | Path, report: Report = 
     """
     run = Run(config, data, Path(out))
     held_out = list(data.validation(config.train.validation_examples))
-    supply = batches(data.train(run.progress.step * config.train.batch_size), config, data.phrases)
+    examples = data.train(run.progress.step * config.train.batch_size)
     saved_s = time.monotonic()
-    while not run.finished():
-        begin_s = time.monotonic()
-        pcm, target, weight = next(supply)
-        waited_s = time.monotonic() - begin_s
-        loss = run.train_step(pcm, target, weight)
-        run.count(waited_s, time.monotonic() - begin_s)
-        if run.progress.step % REPORT_EVERY_STEPS == 0:
-            report({"event": "step", **run.facts(), "loss": _finite(loss)})
-        if run.progress.step % config.train.validate_every_steps == 0 or run.finished():
-            report({"event": "validation", **run.validate(held_out)})
-        if time.monotonic() - saved_s > CHECKPOINT_EVERY_S or run.finished():
-            run.save()
-            saved_s = time.monotonic()
-    return run.write_bundle(held_out)
+    with closing(prefetched(batches(examples, config, data.phrases))) as supply:
+        while not run.finished():
+            begin_s = time.monotonic()
+            pcm, target, weight = next(supply)
+            waited_s = time.monotonic() - begin_s
+            loss = run.train_step(pcm, target, weight)
+            run.count(waited_s, time.monotonic() - begin_s)
+            if run.progress.step % REPORT_EVERY_STEPS == 0:
+                report({"event": "step", **run.facts(), "loss": _finite(loss)})
+            if run.progress.step % config.train.validate_every_steps == 0 or run.finished():
+                report({"event": "validation", **run.validate(held_out)})
+            if time.monotonic() - saved_s > CHECKPOINT_EVERY_S or run.finished():
+                run.save()
+                saved_s = time.monotonic()
+    return run.write_bundle()
 
 
 class Run:
@@ -140,7 +143,7 @@ class Run:
         """Scores the averaged weights, keeps them if they are the best so far, counts patience."""
         begin_s = time.monotonic()
         result = validate(self.average, held_out, self.data.phrases, self.config)
-        criterion = (result.miss_rate, result.loss)
+        criterion = (result.ranking, result.loss)
         if self.progress.best is None or criterion < tuple(self.progress.best):
             self.progress.best, self.progress.stale = criterion, 0
             self.best.load_state_dict(self.average.state_dict())
@@ -162,15 +165,17 @@ class Run:
         }
         checkpoint.save(self.path, groups, {"identity": self.identity, "progress": vars(self.progress)})
 
-    def write_bundle(self, held_out: list[Example]) -> Bundle:
+    def write_bundle(self) -> Bundle:
         """The best averaged weights, their thresholds and where they come from, exported and checked."""
         if self.progress.best is None:
             raise DataError(f"{self.out}: training ended before its first validation, expected more steps or minutes")
-        result = validate(self.best, held_out, self.data.phrases, self.config)
+        held_out = self.data.validation(self.config.train.calibration_examples)
+        lengths = PhraseLengths(self.data.phrases)
+        result = validate(self.best, lengths.watch(held_out), self.data.phrases, self.config)
         card = Card(
             phrases=self.data.phrases,
             thresholds=result.thresholds,
-            phrase_s=_phrase_s(held_out, self.data.phrases, self.config.audio.sample_rate_hz),
+            phrase_s=lengths.median_s(self.config.audio.sample_rate_hz),
             config=self.config,
             provenance={**self.data.provenance, "training": self.facts(), "validation": result.summary()},
         )
@@ -221,18 +226,28 @@ def batches(examples: Iterator[Example], config: Config, phrases: list[str]) -> 
 def _identity(config: Config, data: TrainingData) -> str:
     """What must be equal for a checkpoint to be gone on with: all but the limits of the run's length."""
     values = config.model_dump()
-    for limit in ("max_minutes", "patience"):
+    for limit in ("max_minutes", "max_steps", "patience"):
         values["train"].pop(limit)
     content = json.dumps([values, data.phrases, data.provenance], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _phrase_s(examples: list[Example], phrases: list[str], sample_rate_hz: int) -> list[float]:
-    """Median length of each phrase among the held-out examples, in seconds."""
-    lengths = {phrase: [] for phrase in phrases}
-    for event in (event for example in examples for event in example.events if event.kind == "activate"):
-        lengths[event.label].append((event.end_sample - event.start_sample) / sample_rate_hz)
-    return [round(float(np.median(lengths[phrase] or [0.0])), 3) for phrase in phrases]
+class PhraseLengths:
+    """Learns how long each phrase takes from the examples that pass by."""
+
+    def __init__(self, phrases: list[str]) -> None:
+        self._samples: dict[str, list[int]] = {phrase: [] for phrase in phrases}
+
+    def watch(self, examples: Iterator[Example]) -> Iterator[Example]:
+        for example in examples:
+            for event in example.events:
+                if event.kind == "activate":
+                    self._samples[event.label].append(event.end_sample - event.start_sample)
+            yield example
+
+    def median_s(self, sample_rate_hz: int) -> list[float]:
+        """Per phrase, in seconds; 0 where none was seen."""
+        return [round(float(np.median(seen or [0])) / sample_rate_hz, 3) for seen in self._samples.values()]
 
 
 def _finite(loss: float) -> float:

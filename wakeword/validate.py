@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
-from wakeword.clips import Example
+from wakeword.clips import Event, Example
 from wakeword.config import Config
 from wakeword.detector import smooth
 from wakeword.errors import DataError
 from wakeword.labels import first_step_after, targets
-from wakeword.metrics import OperatingPoint, Trials, choose_threshold, det_curve, operating_point
+from wakeword.metrics import OperatingPoint, Trials, choose_threshold, det_curve, miss_rate_at, operating_point
 from wakeword.model import WakeModel, weighted_loss
 
 VALIDATION_BATCH = 16
+RANKING_FA_PER_HOUR = (1.0, 4.0, 16.0, 64.0)  # one rate alone would hang on a handful of events
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Per phrase: the threshold chosen for the wanted false-accept rate, and what happens there."""
+    """Per phrase: the threshold chosen for the wanted false-accept rate, and what happens there.
+
+    `ranking` is what checkpoints are compared by: the mean miss rate over RANKING_FA_PER_HOUR and the phrases.
+    """
 
     loss: float
+    ranking: float
     thresholds: list[float]
     points: list[OperatingPoint]
 
@@ -37,6 +43,7 @@ class Validation:
         """Plain numbers for a log line or a card."""
         return {
             "loss": round(self.loss, 5),
+            "ranking": round(self.ranking, 5),
             "miss_rate": round(self.miss_rate, 5),
             "fa_per_hour": round(sum(point.fa_per_hour for point in self.points), 3),
             "hours": round(self.points[0].negative_hours, 3),
@@ -45,39 +52,48 @@ class Validation:
         }
 
 
-def validate(model: WakeModel, examples: Sequence[Example], phrases: Sequence[str], config: Config) -> Validation:
+@dataclass(frozen=True)
+class _Scored:
+    """What is kept of an example: its curve [T, K], where its events are, and the loss of its batch."""
+
+    probabilities: np.ndarray
+    events: tuple[Event, ...]
+    loss: float
+
+
+def validate(model: WakeModel, examples: Iterable[Example], phrases: Sequence[str], config: Config) -> Validation:
     """Scores examples with a model in eval mode. Raises DataError if a phrase never occurs in them."""
-    curves, losses = zip(*_scored(model, examples, phrases, config), strict=True)
-    points = []
+    scored = list(_scored(model, iter(examples), phrases, config))
+    points, rankings = [], []
     for k, phrase in enumerate(phrases):
-        trials = _trials([curve[:, k] for curve in curves], examples, phrase, config)
-        threshold = choose_threshold(det_curve(trials, config.detector), config.train.target_fa_per_hour)
+        trials = _trials(scored, k, phrase, config)
+        det = det_curve(trials, config.detector)
+        threshold = choose_threshold(det, config.train.target_fa_per_hour)
         points.append(operating_point(trials, config.detector, threshold))
-    return Validation(float(np.mean(losses)), [point.threshold for point in points], points)
+        rankings.append(np.mean([miss_rate_at(det, rate) for rate in RANKING_FA_PER_HOUR]))
+    loss, ranking = float(np.mean([one.loss for one in scored])), float(np.mean(rankings))
+    return Validation(loss, ranking, [point.threshold for point in points], points)
 
 
-def _scored(
-    model: WakeModel, examples: Sequence[Example], phrases: Sequence[str], config: Config
-) -> Iterator[tuple[np.ndarray, float]]:
-    """(probabilities [T, K], loss of its batch) of each example."""
-    for start in range(0, len(examples), VALIDATION_BATCH):
-        batch = examples[start : start + VALIDATION_BATCH]
+def _scored(model: WakeModel, examples: Iterator[Example], phrases: Sequence[str], config: Config) -> Iterator[_Scored]:
+    while batch := list(islice(examples, VALIDATION_BATCH)):
         pcm = torch.from_numpy(np.stack([example.pcm for example in batch])).float() / 32768
         pairs = [targets(example.events, phrases, config) for example in batch]
         target, weight = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
         with torch.inference_mode():
             logits, _ = model(pcm, model.empty_state(len(batch)))
             loss = weighted_loss(logits, target, weight, config.train.positive_weight).item()
-        yield from ((curve, loss) for curve in torch.sigmoid(logits).numpy())
+        curves = torch.sigmoid(logits).numpy()
+        yield from (_Scored(curve, example.events, loss) for curve, example in zip(curves, batch, strict=True))
 
 
-def _trials(curves: Sequence[np.ndarray], examples: Sequence[Example], phrase: str, config: Config) -> Trials:
+def _trials(scored: Sequence[_Scored], column: int, phrase: str, config: Config) -> Trials:
     """Positives are the activates that end early enough to be heard; everything else of the curves is negative."""
     peaks, negatives, positive_steps = [], [], 0
-    for curve, example in zip(curves, examples, strict=True):
-        scores = smooth(curve, config.detector.smoothing_steps)
+    for one in scored:
+        scores = smooth(one.probabilities[:, column], config.detector.smoothing_steps)
         others = scores.copy()
-        for event in example.events:
+        for event in one.events:
             if event.kind != "activate" or event.label != phrase:
                 continue
             first = first_step_after(event.end_sample, config)

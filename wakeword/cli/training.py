@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from synth import Clips, stream
 from synth import open_clips as open_folder
 from synth.spoken import speak_clips
@@ -47,7 +49,9 @@ def open_clips(folder: Path, config: Config, phrases: Sequence[str] | None, repo
 
 def rendered(clips: Clips, config: Config, workers: int | None) -> TrainingData:
     """Examples rendered on the fly by `workers` processes (None: half the cores)."""
-    processes = max(1, (os.cpu_count() or 2) // 2) if workers is None else workers
+    cores = os.cpu_count() or 2
+    processes = max(1, cores // 2) if workers is None else workers
+    torch.set_num_threads(max(1, cores - processes))  # more than its share of the cores makes torch slower, not faster
     return TrainingData(
         phrases=list(clips.phrases),
         train=lambda start: stream(clips, config, "train", start, workers=processes),

@@ -1,0 +1,104 @@
+"""The verbs `train` and `export` from the outside."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs the extra 'train'")
+
+import wakeword
+from tests.synth_clips import make_clips
+from wakeword import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+FULL_DISK = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from wakeword.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    os.environ["WAKEWORD_CACHE"] = str(folder / "cache")
+    yield make_clips(folder / "clips")
+    del os.environ["WAKEWORD_CACHE"]
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_train_writes_a_bundle_that_listens_and_says_where_it_stands(clips: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "model"
+    words = ["train", "hey test", "--clips", str(clips), "--config", "tiny", "--out", str(out), "--max-steps", "50"]
+    assert cli.main([*words, "--json"]) == 0
+    events = lines(capsys)
+    assert {event["event"] for event in events} == {"decoding", "clips", "step", "validation", "bundle"}
+    assert wakeword.load(out).phrases == ["hey test"]
+    assert cli.main([*words, "--json"]) == 0, "a finished run is finished again, not trained again"
+    assert not any(event["event"] == "step" for event in lines(capsys))
+
+
+def test_a_dataset_trains_the_same_way_as_clips(clips: Path, tmp_path: Path, capsys) -> None:
+    data, out = str(tmp_path / "data"), tmp_path / "model"
+    assert cli.main(["synth", "tiny", "--clips", str(clips), "--phrase", "hey test", "--out", data, "--json"]) == 0
+    assert cli.main(["train", "--data", data, "--config", "tiny", "--out", str(out), "--max-steps", "50"]) == 0
+    assert wakeword.load(out).phrases == ["hey test"]
+    capsys.readouterr()
+    assert cli.main(["train", "--data", data, "--config", "default", "--out", str(tmp_path / "other")]) == 2
+    assert "expected (16000, 96000): another config?" in capsys.readouterr().err
+
+
+def test_export_writes_the_graph_of_a_bundle_again(tiny_bundle: Path, tmp_path: Path, capsys) -> None:
+    graph = tmp_path / "again.onnx"
+    assert cli.main(["export", str(tiny_bundle), "--out", str(graph), "--json"]) == 0
+    assert lines(capsys)[0]["bytes"] == graph.stat().st_size
+    assert cli.main(["export", str(tiny_bundle), "--out", str(tmp_path / "again.bin")]) == 2
+    assert "ends in .onnx" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "got neither a phrase nor --clips nor --data"),
+        (["x", "--clips", "nowhere"], "nowhere: no such folder"),
+        (["--data", "nowhere"], "cannot be read"),
+        (["x", "--clips", "a", "--data", "b"], "got both --clips and --data"),
+        (["--clips", "x", "--config", "nonsense"], "expected a .toml file or one of"),
+        (["...", "--config", "tiny"], "expected words to say"),
+    ],
+)
+def test_a_mistake_is_one_line(words: list[str], message: str, capsys) -> None:
+    assert cli.main(["train", *words]) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a file")
+@pytest.mark.parametrize("limit_bytes", [20_000, 60_000])
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(clips: Path, tmp_path: Path, limit_bytes: int) -> None:
+    """A limit on file size stands for a full disk: the same error number path, and no other process suffers."""
+    out = tmp_path / "model"
+    cli.main(
+        ["train", "x", "--clips", str(clips), "--config", "tiny", "--out", str(tmp_path / "warm"), "--max-steps", "1"]
+    )
+    script = tmp_path / "full_disk.py"
+    script.write_text(FULL_DISK)
+    words = ["train", "x", "--clips", str(clips), "--config", "tiny", "--out", str(out), "--max-steps", "2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script), str(limit_bytes), *words, "--workers", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written" in done.stderr
+    assert not (out / "model.json").exists()
+    assert not list(out.rglob("*.part"))
