@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from wakeword.bundle import read_bundle
-from wakeword.config import Config, DetectorConfig
+from wakeword.config import DetectorConfig, SystemConfig
 from wakeword.errors import AudioError, BundleError
 from wakeword.features import FeatureState, Tables, compute, tables, zero_state
 
@@ -74,7 +74,7 @@ class State:
 class Layers:
     """A whole wake word. `detectors` holds the decision rule of each of the K phrases, with its threshold."""
 
-    config: Config
+    config: SystemConfig
     phrases: tuple[str, ...]
     detectors: tuple[DetectorConfig, ...]
     front: Tables
@@ -125,7 +125,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
-def _expected_shapes(config: Config, phrases: int) -> dict[str, tuple[int, ...]]:
+def _expected_shapes(config: SystemConfig, phrases: int) -> dict[str, tuple[int, ...]]:
     model = config.model
     shapes: dict[str, tuple[int, ...]] = {
         "conv.weight": (model.conv_filters, config.features.bins, model.conv_kernel),

@@ -1,10 +1,10 @@
 """Recipe -> audio and labels. Pure: no draw, no BLAS, no state, so the same recipe gives the same bytes anywhere.
 
 Levels. A background is brought to `background_dbfs`, its RMS over the whole example. An event is scaled until its
-ACTIVE level lies `snr_db` above the background's level, before its room is added; the active level is the RMS over
-those 10 ms frames of the dry sound that lie within 30 dB of its loudest frame, so pauses do not count. Where the
-background is absent or silent, `background_dbfs` stands in for its level. At the end the example gets its gain, and is
-turned down as a whole if a peak would clip, which changes no SNR.
+ACTIVE level lies `snr_db` above the background's level, before its room is added; the active level is that of
+`wakeword.audio.speech_activity`, which pauses do not lower. Where the background is absent or silent, `background_dbfs`
+stands in for its level. At the end the example gets its gain, and is turned down as a whole if a peak would clip, which
+changes no SNR.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ import numpy as np
 from synth.bank import Bank
 from synth.recipe import EventDraw, Recipe
 from synth.transforms import fade_edges, looped
-from wakeword.audio import FULL_SCALE, db_to_gain, to_float, to_int16
+from wakeword.audio import FULL_SCALE, db_to_gain, rms, speech_activity, to_float, to_int16
 from wakeword.clips import Event, Example
 from wakeword.config import Config
 
-ACTIVE_RANGE_DB = 30.0
-ACTIVE_FRAME_MS = 10
 PEAK_LIMIT = (FULL_SCALE - 1) / FULL_SCALE
 
 
@@ -32,7 +30,7 @@ def render(recipe: Recipe, bank: Bank, config: Config) -> Example:
     mix = background(recipe, bank, config)
     for event in recipe.events:
         sound = dry_event(event, bank, rate)
-        level = active_rms(sound, rate)
+        level, _ = speech_activity(sound, rate)
         if level > 0.0:
             sound *= np.float32(db_to_gain(recipe.background_dbfs + event.snr_db) / level)
         if event.room:
@@ -71,21 +69,6 @@ def dry_event(event: EventDraw, bank: Bank, sample_rate_hz: int) -> np.ndarray:
         if effect:
             sound = effect.apply(sound, sample_rate_hz)
     return sound
-
-
-def rms(pcm: np.ndarray) -> float:
-    """Root mean square of float32 [N]. A plain sum: BLAS would add up differently with the number of threads."""
-    return float(np.sqrt(np.square(pcm).sum(dtype=np.float64) / max(len(pcm), 1)))
-
-
-def active_rms(pcm: np.ndarray, sample_rate_hz: int) -> float:
-    """RMS of float32 [N] over its active frames, as the top of this file says."""
-    frame = sample_rate_hz * ACTIVE_FRAME_MS // 1000
-    frames = len(pcm) // frame
-    if frames == 0:
-        return rms(pcm)
-    power = np.square(pcm[: frames * frame]).reshape(frames, frame).mean(axis=1, dtype=np.float64)
-    return float(np.sqrt(power[power >= power.max() * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)].mean()))
 
 
 def _finish(mix: np.ndarray, recipe: Recipe) -> float:

@@ -18,9 +18,8 @@ import numpy as np
 from synth import noise
 from synth.bank import cache_folder
 from synth.phrases import SENTENCES, near_misses
-from synth.render import active_rms, rms
 from synth.voices.espeak import espeak_clips, voices
-from wakeword.audio import db_to_gain, read, write
+from wakeword.audio import db_to_gain, read, rms, speech_activity, write
 from wakeword.clips import Event
 from wakeword.errors import DataError
 
@@ -70,7 +69,8 @@ def unheard_scene(phrase: str, sample_rate_hz: int, words: int = 8, seed: int = 
     with tempfile.TemporaryDirectory() as folder:
         for number, clip in enumerate(espeak_clips(said, folder, len(said), seed + 2, names).clips):
             sound = read(clip.path, sample_rate_hz)[: slot - 1]
-            sound *= np.float32(db_to_gain(SCENE_NOISE_DBFS + SCENE_SNR_DB) / active_rms(sound, sample_rate_hz))
+            level, _ = speech_activity(sound, sample_rate_hz)
+            sound *= np.float32(db_to_gain(SCENE_NOISE_DBFS + SCENE_SNR_DB) / level)
             start = slot // 2 + number * slot + int(rng.integers(slot - len(sound)))
             pcm[start : start + len(sound)] += sound
             if clip.text == phrase:

@@ -43,7 +43,14 @@ FLOORS = (
 
 # Packages that a listener does without: the only files that may import them as they load.
 HEAVY = {
-    "torch": {"wakeword.model", "wakeword.validate", "wakeword.train", "wakeword.export", "wakeword.checkpoint"},
+    "torch": {
+        "wakeword.model",
+        "wakeword.validate",
+        "wakeword.train",
+        "wakeword.export",
+        "wakeword.checkpoint",
+        "wakeword.cli.training",
+    },
     "scipy": set(),
     "matplotlib": set(),
     "sounddevice": set(),

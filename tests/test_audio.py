@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from wakeword.audio import (
     StreamResampler,
-    db_to_gain,
     read,
     read_blocks,
     replacing,
-    rms_dbfs,
+    rms,
+    speech_activity,
     to_float,
     to_int16,
     write,
@@ -104,7 +104,7 @@ def test_lossy_formats_are_read(tmp_path: Path, suffix: str, subtype: str) -> No
     soundfile.write(path, tone(48000, 440, 48000), 48000, subtype, format=container)
     got = read(path, RATE_HZ)
     assert len(got) == pytest.approx(16000, abs=1600)  # mp3 pads its ends
-    assert rms_dbfs(got[4000:12000]) == pytest.approx(rms_dbfs(tone(8000, 440, RATE_HZ)), abs=0.5)
+    assert rms(got[4000:12000]) == pytest.approx(rms(tone(8000, 440, RATE_HZ)), rel=0.05)
 
 
 def test_a_file_without_samples_is_empty_and_a_long_one_comes_in_blocks(tmp_path: Path) -> None:
@@ -158,10 +158,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write(tmp_path / "a.mp3", np.zeros(4, np.int16), RATE_HZ)
 
 
-def test_levels_are_relative_to_a_full_scale_square_wave() -> None:
-    assert rms_dbfs(np.ones(100, np.float32)) == 0.0
-    assert rms_dbfs(np.full(100, db_to_gain(-6.0), np.float32)) == pytest.approx(-6.0, abs=1e-4)
-    assert rms_dbfs(np.zeros(100, np.float32)) == float("-inf")
+def test_a_pause_does_not_lower_the_active_level() -> None:
+    word = tone(8000, 440, RATE_HZ)
+    level, end = speech_activity(word, RATE_HZ)
+    padded_level, padded_end = speech_activity(np.concatenate([np.zeros(3200, np.float32), word, word * 0]), RATE_HZ)
+    assert level == pytest.approx(rms(word), rel=1e-6)
+    assert (padded_level, padded_end) == (pytest.approx(level, rel=1e-6), 3200 + end)
+    assert speech_activity(np.zeros(100, np.float32), RATE_HZ) == (0.0, 0)
 
 
 def write_half_and_fail(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wakeword.audio import read, write
+from wakeword.audio import read, speech_activity, write
 from wakeword.cli import main
 from wakeword.config import DetectorConfig
 from wakeword.errors import DataError
@@ -23,7 +23,6 @@ from wakeword.trials import (
     lay_take,
     negative_blocks,
     score_stream,
-    speech_activity,
 )
 
 RATE, STEP = 16000, 320
@@ -269,3 +268,13 @@ def test_the_command_prints_a_table_with_its_claim(tiny_bundle, folders, capsys)
     places = ["--positives", folders / "positives", "--negatives", folders / "negatives", "--out", folders / "report"]
     assert main(["evaluate", str(tiny_bundle), *map(str, places)]) == 0
     assert "cannot show fewer than 0.5" in capsys.readouterr().out
+
+
+def test_a_target_that_no_threshold_keeps_to_is_said_to_be_missed(folders):
+    class EverySecond(ToneWord):
+        def scores(self, pcm):
+            on = np.arange(len(pcm) // STEP) % 50 < 25
+            return None, np.repeat(on[:, None], 2, axis=1).astype(np.float32)
+
+    found = evaluate(EverySecond(), folders / "positives", folders / "negatives")
+    assert found.claim.startswith("No threshold keeps to 0.5 false accepts per hour")

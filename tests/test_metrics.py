@@ -99,6 +99,20 @@ def test_a_threshold_so_low_that_the_detector_never_rearms_is_not_mistaken_for_a
     assert choose_threshold(det, 2.0) > 0.3
 
 
+def test_a_detector_that_never_rearms_is_called_deaf_and_its_threshold_is_not_chosen():
+    untrained = trials(np.linspace(0.49, 0.56, 50), np.random.default_rng(3).uniform(0.48, 0.54, 5000), hours=3.0)
+    assert operating_point(untrained, REARMING, 0.5).deaf_share > 0.99
+    det = det_curve(untrained, REARMING)
+    threshold = choose_threshold(det, 0.5)
+    assert untrained.negative_scores[0].max() < threshold < 0.56
+    assert operating_point(untrained, REARMING, threshold).deaf_share == 0.0
+
+
+def test_the_time_between_a_false_accept_and_its_rearming_is_deaf():
+    scores = np.array([0.0, 0.0, 0.8, 0.7, 0.3, 0.1, 0.0, 0.0, 0.9, 0.0])
+    assert operating_point(trials([1.0], scores), REARMING, 0.5).deaf_share == 0.3  # steps 2, 3 and 4; 8 is refractory
+
+
 def test_scores_that_saturate_still_get_thresholds_of_their_own():
     close_to_one = 1 - np.array([1e-3, 1e-4, 1e-5])
     threshold = choose_threshold(det_curve(trials(close_to_one, bumps([0.998])), CONFIG), 0.5)

@@ -34,7 +34,7 @@ def run(command: str, folder: Path) -> str:
 
 def test_the_first_two_commands_install_and_run_the_demo_and_the_tests() -> None:
     assert INSTALL.sub("", COMMANDS[0]) == "wakeword demo"
-    assert INSTALL.sub("", COMMANDS[1]) in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert INSTALL.sub("", COMMANDS[1]) == "python -m pytest -q"
     assert all(INSTALL.match(command) for command in COMMANDS[:2])
 
 

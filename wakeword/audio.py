@@ -19,6 +19,8 @@ from wakeword.errors import AudioError
 
 FULL_SCALE = 32768
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+LEVEL_FRAME_S = 0.02
+ACTIVITY_MARGIN_DB = 15.9  # ITU-T P.56: what is further below the active level is a pause
 BLOCK_SAMPLES = 1 << 18  # a long file is decoded a few seconds at a time, never whole
 OPUS_BLOCK_SAMPLES = 960  # what is read together with a failing packet is lost, so little at a time
 
@@ -35,9 +37,8 @@ def to_float(pcm: np.ndarray) -> np.ndarray:
         return pcm.astype(np.float32) * np.float32(1 / FULL_SCALE)
     if pcm.dtype != np.float32:
         raise AudioError(f"pcm: got dtype {pcm.dtype}, expected int16 or float32")
-    if not np.isfinite(np.dot(pcm, pcm)):
-        if not np.isfinite(pcm).all():
-            raise AudioError("pcm: got samples that are NaN or infinite, expected finite numbers")
+    if not np.isfinite(pcm).all():
+        raise AudioError("pcm: got samples that are NaN or infinite, expected finite numbers")
     return pcm
 
 
@@ -174,10 +175,26 @@ _UMASK = os.umask(0)
 os.umask(_UMASK)
 
 
-def rms_dbfs(pcm: np.ndarray) -> float:
-    """Root mean square level of float32 [N] in dB, where a full-scale square wave is 0; -inf for silence."""
-    power = float(np.dot(pcm, pcm)) / max(len(pcm), 1)
-    return 10.0 * float(np.log10(power)) if power > 0 else float("-inf")
+def rms(pcm: np.ndarray) -> float:
+    """Root mean square of float32 [N]. A plain sum: BLAS would add up differently with the number of threads."""
+    return float(np.sqrt(np.square(pcm).sum(dtype=np.float64) / max(len(pcm), 1)))
+
+
+def speech_activity(pcm: np.ndarray, sample_rate_hz: int) -> tuple[float, int]:
+    """(active speech level as an RMS amplitude, sample at which the last active frame ends) of float32 [N].
+
+    The mean power of the 20 ms frames that are at most ACTIVITY_MARGIN_DB below that mean, found by iteration: pauses
+    do not lower it (after ITU-T P.56). Silence has level 0.
+    """
+    frame = max(1, min(len(pcm), round(LEVEL_FRAME_S * sample_rate_hz)))
+    frames = len(pcm) // frame
+    power = np.square(pcm[: frames * frame], dtype=np.float64).reshape(frames, frame).mean(axis=1)
+    level, margin = 0.0, 10 ** (-ACTIVITY_MARGIN_DB / 10)
+    active = np.ones(frames, bool)
+    while (raised := float(power[active].mean()) if frames else 0.0) > level:
+        level = raised
+        active = power >= level * margin
+    return level**0.5, (int(np.flatnonzero(active)[-1]) + 1) * frame if level else 0
 
 
 def db_to_gain(db: float) -> float:

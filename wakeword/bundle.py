@@ -24,7 +24,7 @@ from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 
 from wakeword.audio import replacing
-from wakeword.config import Config, Section
+from wakeword.config import Section, SystemConfig
 from wakeword.errors import BundleError
 
 FORMAT_VERSION = 1
@@ -38,7 +38,7 @@ class Card(Section):
     phrases: list[str] = Field(min_length=1)
     thresholds: list[float]
     phrase_s: list[float] = Field(description="typical length of each phrase; a detection's start is its end less this")
-    config: Config
+    config: SystemConfig
     provenance: dict[str, Any] = Field(description="what it was trained on, and how it did on held-out examples")
     sha256: dict[str, str] = Field(default_factory=dict, description="of the other files")
 

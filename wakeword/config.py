@@ -24,12 +24,6 @@ def _pair(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _ordered(value: tuple) -> tuple:
-    if value[0] > value[1]:
-        raise ValueError(f"a range is [low, high], got {list(value)}")
-    return value
-
-
 Range = Annotated[tuple[float, float], BeforeValidator(_pair), Field(description="[low, high], both included")]
 IntRange = Annotated[tuple[int, int], BeforeValidator(_pair)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -44,11 +38,8 @@ class Section(BaseModel):
     def _ranges_are_ordered(self) -> Section:
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
-            if info.annotation in (tuple[float, float], tuple[int, int]) and value is not None:
-                try:
-                    _ordered(value)
-                except ValueError as error:
-                    raise ValueError(f"{name}: {error}") from None
+            if info.annotation in (tuple[float, float], tuple[int, int]) and value[0] > value[1]:
+                raise ValueError(f"{name}: a range is [low, high], got {list(value)}")
         return self
 
 
@@ -175,16 +166,14 @@ class TrainConfig(Section):
     target_fa_per_hour: float = Field(gt=0.0)
 
 
-class Config(Section):
-    """A whole system. The derived numbers below are exact integers, not roundings of seconds."""
+class SystemConfig(Section):
+    """All that a trained model is run by. The derived numbers below are exact integers, not roundings of seconds."""
 
     audio: AudioConfig
     features: FeatureConfig
     model: ModelConfig
     labels: LabelConfig
     detector: DetectorConfig
-    synth: SynthConfig
-    train: TrainConfig
 
     @property
     def example_samples(self) -> int:
@@ -226,6 +215,13 @@ class Config(Section):
         if self.features.kind == "log_mel" and self.features.high_hz > nyquist:
             raise ValueError(f"features.high_hz {self.features.high_hz} is above half the sample rate, {nyquist}")
         return self
+
+
+class Config(SystemConfig):
+    """What a configuration file holds: the system, what it is trained on, and how."""
+
+    synth: SynthConfig
+    train: TrainConfig
 
 
 def config_names() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wakeword.metrics import Det, OperatingPoint, hours_needed
+from wakeword.metrics import MAX_DEAF_SHARE, Det, OperatingPoint, hours_needed
 from wakeword.trials import Skipped
 
 
@@ -62,13 +62,25 @@ class Evaluation:
     @property
     def supported(self) -> bool:
         """Whether the target is shown at the chosen threshold: the 95 % bound is within it, not just the rate."""
-        return self.chosen.fa_per_hour_upper <= self.target_fa_per_hour
+        return self.chosen.fa_per_hour_upper <= self.target_fa_per_hour and self.chosen.deaf_share <= MAX_DEAF_SHARE
+
+    @property
+    def warning(self) -> str:
+        """What makes the figures at the bundle's own threshold worthless; empty if nothing does."""
+        if self.own.deaf_share <= MAX_DEAF_SHARE:
+            return ""
+        return (
+            f"At its own threshold the detector was deaf for {self.own.deaf_share:.0%} of the negatives: it fired, and "
+            "its score did not fall far enough to re-arm it. Few false accepts and few misses mean nothing there."
+        )
 
     @property
     def claim(self) -> str:
         """One sentence: what these hours show about the target, or why they cannot."""
         point, target = self.chosen, f"{self.target_fa_per_hour:g} false accepts per hour"
         found = f"{point.fa_count} in {point.negative_hours:.2f} h"
+        if point.fa_per_hour > self.target_fa_per_hour:
+            return f"No threshold keeps to {target}: {found} at the highest."
         if point.negative_hours < self.hours_needed:
             return (
                 f"{point.negative_hours:.2f} h of negatives cannot show fewer than {target}; "
@@ -76,8 +88,6 @@ class Evaluation:
             )
         if self.supported:
             return f"Fewer than {target} is shown: {found}, at most {point.fa_per_hour_upper:.2f} per hour at 95 %."
-        if point.fa_per_hour > self.target_fa_per_hour:
-            return f"No threshold keeps to {target}: {found} at the highest."
         return (
             f"Fewer than {target} was measured ({found}) but is not shown: "
             f"at 95 % it may be up to {point.fa_per_hour_upper:.2f} per hour."
@@ -101,6 +111,7 @@ class Evaluation:
             "hours_needed": self.hours_needed,
             "supported": self.supported,
             "claim": self.claim,
+            "warning": self.warning,
             "own_threshold": asdict(self.own),
             "chosen_threshold": asdict(self.chosen),
             "snr_db": self.snr_db,
@@ -118,5 +129,6 @@ class Evaluation:
                 "miss_rate": self.det.miss_rate.tolist(),
                 "fa_per_hour": self.det.fa_per_hour.tolist(),
                 "fa_count": self.det.fa_count.tolist(),
+                "deaf_share": self.det.deaf_share.tolist(),
             },
         }

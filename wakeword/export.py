@@ -18,7 +18,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from wakeword.bundle import Card
-from wakeword.config import Config
+from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
 from wakeword.features import Tables, tables
 from wakeword.model import WakeModel, folded_weights, stream_logits
@@ -61,7 +61,7 @@ class GraphBuilder:
         return self.node("Slice", value, *ends)
 
 
-def build_graph(config: Config, weights: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+def build_graph(config: SystemConfig, weights: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
     """The serialised graph. `weights` are folded ones (see `wakeword.bundle.Bundle.weights`)."""
     g = GraphBuilder()
     g.inputs.append(helper.make_tensor_value_info("pcm", TensorProto.FLOAT, ["B", "N"]))
@@ -124,7 +124,7 @@ def _running_norm(g: GraphBuilder, energy: str, t: Tables) -> str:
     return g.node("Log", g.node("Add", g.node("Div", g.node("Add", energy, floor), mean), offset))
 
 
-def _convolution(g: GraphBuilder, frames: str, config: Config, weights: dict[str, np.ndarray]) -> str:
+def _convolution(g: GraphBuilder, frames: str, config: SystemConfig, weights: dict[str, np.ndarray]) -> str:
     """Frames [B, F, T] -> ReLU of the convolution, [steps, B, C] as ONNX's GRU wants it."""
     history = config.model.conv_kernel - config.model.conv_stride
     if history:
@@ -164,7 +164,7 @@ def graph_metadata(card: Card) -> dict[str, str]:
     }
 
 
-def golden_signal(config: Config, seconds: float = 4.0) -> np.ndarray:
+def golden_signal(config: SystemConfig, seconds: float = 4.0) -> np.ndarray:
     """A fixed int16 test signal: silence, a rising sweep at speech level, noise in bursts, full scale, silence."""
     count = round(seconds * config.audio.sample_rate_hz) // config.step_samples * config.step_samples
     time_s = np.arange(count) / config.audio.sample_rate_hz

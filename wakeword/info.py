@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wakeword.bundle import Bundle, read_bundle
-from wakeword.config import Config, load_config
+from wakeword.config import SystemConfig, load_config
 from wakeword.features import tables
 
 
@@ -23,16 +23,17 @@ def numbers(config_or_bundle: str | Path) -> dict[str, Any]:
     if Path(config_or_bundle).is_dir():
         return _bundle_numbers(read_bundle(config_or_bundle))
     config = load_config(config_or_bundle)
-    return {"kind": "config", **derived_numbers(config), "config": config.model_dump(mode="json")}
+    grid_steps = round(1000 * config.audio.example_s / config.synth.grid_ms)
+    derived = {**derived_numbers(config), "grid_steps": grid_steps}
+    return {"kind": "config", **derived, "config": config.model_dump(mode="json")}
 
 
-def derived_numbers(config: Config, phrases: int = 1) -> dict[str, Any]:
+def derived_numbers(config: SystemConfig, phrases: int = 1) -> dict[str, Any]:
     """What follows from a configuration, for a model that knows `phrases` phrases."""
     macs = macs_per_second(config, phrases)
     return {
         "sample_rate_hz": config.audio.sample_rate_hz,
         "example_samples": config.example_samples,
-        "grid_steps": round(1000 * config.audio.example_s / config.synth.grid_ms),
         "input_frames": config.input_frames,
         "input_bins": config.features.bins,
         "output_steps": config.output_steps,
@@ -55,7 +56,7 @@ def derived_numbers(config: Config, phrases: int = 1) -> dict[str, Any]:
     }
 
 
-def parameters(config: Config, phrases: int = 1, folded: bool = False) -> int:
+def parameters(config: SystemConfig, phrases: int = 1, folded: bool = False) -> int:
     """Trainable parameters; `folded` leaves out the batch norms (two numbers a channel), as a bundle does."""
     model = config.model
     units = [model.conv_filters, *model.gru_units]
@@ -65,7 +66,7 @@ def parameters(config: Config, phrases: int = 1, folded: bool = False) -> int:
     return conv + gru + head + (0 if folded else 2 * sum(units))
 
 
-def macs_per_second(config: Config, phrases: int = 1) -> dict[str, int]:
+def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
     """Multiply-accumulates for one second of audio, by part. The DFT counts as a matrix product, as in the graph."""
     model, table = config.model, tables(config)
     frames_per_s = config.audio.sample_rate_hz / config.features.hop_samples

@@ -26,6 +26,7 @@ from wakeword.errors import DataError
 CONFIDENCE = 0.95
 LOWEST_THRESHOLD = 1e-6
 HIGHEST_THRESHOLD = 1.0 - 1e-6
+MAX_DEAF_SHARE = 0.01  # 36 s of an hour in which the detector waits to be re-armed and would hear nothing
 GRID_STEP_LOGIT = 0.25  # 111 thresholds from lowest to highest
 GRID_NEGATIVE_PEAKS = 100  # the loudest moments of the negatives, each of which gets its own threshold
 GRID_POSITIVE_PEAKS = 250
@@ -56,15 +57,23 @@ class Det:
     """A detection error trade-off: arrays [M] over ascending thresholds.
 
     `fa_count` need not fall with the threshold: a score that hovers around 0.1 fires once at threshold 0.01 (and never
-    re-arms) but often at 0.1.
+    re-arms) but often at 0.1. `deaf_share` tells such silence from quiet: it is the part of the negatives during which
+    the detector had fired and was not re-armed. Misses do not count it, so where it is large they mean nothing.
     """
 
     thresholds: np.ndarray
     miss_rate: np.ndarray
     fa_per_hour: np.ndarray
     fa_count: np.ndarray
+    deaf_share: np.ndarray
     positives: int
     negative_hours: float
+
+    @property
+    def first_usable(self) -> int:
+        """Index of the threshold from which on no higher one leaves the detector deaf; M if there is none."""
+        deaf = np.flatnonzero(self.deaf_share > MAX_DEAF_SHARE)
+        return int(deaf[-1]) + 1 if len(deaf) else 0
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,7 @@ class OperatingPoint:
     negative_hours: float
     fa_per_hour: float
     fa_per_hour_upper: float
+    deaf_share: float
 
 
 def det_curve(trials: Trials, config: DetectorConfig, thresholds: np.ndarray | None = None) -> Det:
@@ -91,11 +101,12 @@ def det_curve(trials: Trials, config: DetectorConfig, thresholds: np.ndarray | N
     A positive is missed if its peak stays below the threshold. `config.threshold` itself plays no part.
     """
     thresholds = threshold_grid(trials, config) if thresholds is None else np.unique(np.asarray(thresholds, np.float64))
-    counts = np.array([count_false_accepts(trials, config, threshold) for threshold in thresholds], dtype=np.int64)
+    counts, deaf = zip(*(_listen(trials, config, threshold) for threshold in thresholds), strict=True)
+    counts = np.array(counts, np.int64)
     peaks = np.sort(trials.positive_peaks)
     misses = np.searchsorted(peaks, thresholds, side="left")
     rate = counts / trials.negative_hours
-    return Det(thresholds, misses / len(peaks), rate, counts, len(peaks), trials.negative_hours)
+    return Det(thresholds, misses / len(peaks), rate, counts, np.array(deaf), len(peaks), trials.negative_hours)
 
 
 def operating_point(trials: Trials, config: DetectorConfig, threshold: float | None = None) -> OperatingPoint:
@@ -103,7 +114,7 @@ def operating_point(trials: Trials, config: DetectorConfig, threshold: float | N
     threshold = config.threshold if threshold is None else float(threshold)
     misses = int(np.count_nonzero(trials.positive_peaks < threshold))
     positives, hours = len(trials.positive_peaks), trials.negative_hours
-    count = count_false_accepts(trials, config, threshold)
+    count, deaf = _listen(trials, config, threshold)
     return OperatingPoint(
         threshold=threshold,
         misses=misses,
@@ -114,12 +125,13 @@ def operating_point(trials: Trials, config: DetectorConfig, threshold: float | N
         negative_hours=hours,
         fa_per_hour=count / hours,
         fa_per_hour_upper=poisson_upper(count, hours),
+        deaf_share=deaf,
     )
 
 
 def count_false_accepts(trials: Trials, config: DetectorConfig, threshold: float) -> int:
     """How often a listener would fire on the negatives at this threshold."""
-    return sum(len(fire_steps(scores, config, threshold)) for scores in trials.negative_scores)
+    return _listen(trials, config, threshold)[0]
 
 
 def threshold_grid(trials: Trials, config: DetectorConfig) -> np.ndarray:
@@ -140,8 +152,8 @@ def threshold_grid(trials: Trials, config: DetectorConfig) -> np.ndarray:
 def choose_threshold(det: Det, target_fa_per_hour: float) -> float:
     """The threshold that misses fewest words at the wanted false accepts per hour, with room on both sides.
 
-    1. The edge: the lowest threshold from which on every higher one keeps to the target. (Not the lowest that keeps to
-       it: far down, a detector fires once, never re-arms, and looks quiet.)
+    1. The edge: the lowest threshold from which on every higher one keeps to the target, and to MAX_DEAF_SHARE. (Not
+       the lowest that keeps to it: far down, a detector fires once, never re-arms, and looks quiet.)
     2. From the edge up to the next positive's score no further word is lost. The answer is the middle of that stretch,
        in logit: a model that separates perfectly gets the middle of the gap, not the rim of the negatives.
 
@@ -165,9 +177,9 @@ def miss_rate_at(det: Det, fa_per_hour: float) -> float:
 
 
 def _edge(det: Det, fa_per_hour: float) -> int:
-    """Index of the lowest threshold from which on every one keeps to the rate; their number if none does."""
+    """Index of the lowest usable threshold from which on every one keeps to the rate; their number if none does."""
     too_many = np.flatnonzero(det.fa_per_hour > fa_per_hour)
-    return 0 if len(too_many) == 0 else int(too_many[-1]) + 1
+    return max(det.first_usable, int(too_many[-1]) + 1 if len(too_many) else 0)
 
 
 def poisson_upper(count: int, hours: float, confidence: float = CONFIDENCE) -> float:
@@ -202,6 +214,18 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple
     spread = math.sqrt(z2 * (share * (1 - share) / trials + z2 / (4 * trials**2)))
     low, high = ((centre + sign * spread) / (1 + z2 / trials) for sign in (-1, 1))
     return (0.0 if successes == 0 else low), (1.0 if successes == trials else high)
+
+
+def _listen(trials: Trials, config: DetectorConfig, threshold: float) -> tuple[int, float]:
+    """(false accepts, share of the negatives' steps between a false accept and the re-arming after it)."""
+    count, deaf_steps = 0, 0
+    for scores in trials.negative_scores:
+        fired = fire_steps(scores, config, threshold)
+        count += len(fired)
+        if len(fired) and config.rearm_ratio is not None:
+            low = np.append(np.flatnonzero(scores < threshold * config.rearm_ratio), len(scores))
+            deaf_steps += int((low[np.searchsorted(low, fired)] - fired).sum())
+    return count, deaf_steps / max(1, sum(map(len, trials.negative_scores)))
 
 
 def _negative_peaks(trials: Trials, config: DetectorConfig) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wakeword.config import Config
+from wakeword.config import SystemConfig
 from wakeword.features import Tables, tables
 
 BATCH_NORM_EPSILON = 1e-3
@@ -65,7 +65,7 @@ class FrontEnd(nn.Module):
 class WakeModel(nn.Module):
     """The whole chain from PCM to logits. `labels` is K, the number of phrases."""
 
-    def __init__(self, config: Config, labels: int = 1) -> None:
+    def __init__(self, config: SystemConfig, labels: int = 1) -> None:
         super().__init__()
         sizes, drop = config.model, config.model.dropout
         self.front = FrontEnd(tables(config))
@@ -151,7 +151,7 @@ def folded_weights(model: WakeModel) -> dict[str, np.ndarray]:
     return {name: value.float().contiguous().numpy() for name, value in weights.items()}
 
 
-def model_from_weights(config: Config, weights: dict[str, np.ndarray]) -> WakeModel:
+def model_from_weights(config: SystemConfig, weights: dict[str, np.ndarray]) -> WakeModel:
     """A model in eval mode from folded weights: its batch norms do nothing until they are trained again."""
     model = WakeModel(config, labels=len(weights["head.bias"])).eval()
     own = {name.replace("_l0", ""): tensor for name, tensor in model.named_parameters() if "norm" not in name}

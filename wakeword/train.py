@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from wakeword import checkpoint
 from wakeword.bundle import Bundle, Card, write_bundle
 from wakeword.clips import Example
-from wakeword.config import Config
+from wakeword.config import Config, SystemConfig
 from wakeword.errors import DataError
 from wakeword.export import export
 from wakeword.labels import targets
@@ -176,8 +176,13 @@ class Run:
             phrases=self.data.phrases,
             thresholds=result.thresholds,
             phrase_s=lengths.median_s(self.config.audio.sample_rate_hz),
-            config=self.config,
-            provenance={**self.data.provenance, "training": self.facts(), "validation": result.summary()},
+            config=SystemConfig.model_validate(self.config.model_dump(include=set(SystemConfig.model_fields))),
+            provenance={
+                **self.data.provenance,
+                "training": {**self.facts(), "validation": result.summary()},
+                "synth": self.config.synth.model_dump(),
+                "train": self.config.train.model_dump(),
+            },
         )
         return write_bundle(self.out, card, *export(self.best, card))
 

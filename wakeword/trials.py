@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from wakeword.audio import AUDIO_SUFFIXES, StreamResampler, db_to_gain, read_blocks
+from wakeword.audio import AUDIO_SUFFIXES, StreamResampler, db_to_gain, read_blocks, speech_activity
 from wakeword.errors import AudioError, DataError
 from wakeword.stream import WakeWord
 
@@ -26,8 +26,6 @@ MAX_TAKE_S = 30.0
 PIECE_S = 600.0  # scored at once: bounds the memory that a recording of any length takes
 OVERLAP_S = 20.0  # heard again before each further piece, many times what the network and its normalisation remember
 NOISY_STRETCH_S = 15.0  # of the negatives, that gets one excerpt of noise by its own speech level
-LEVEL_FRAME_S = 0.02
-ACTIVITY_MARGIN_DB = 15.9  # ITU-T P.56: what is further below the active level is a pause
 NOISE_TRIES = 20
 Progress = Callable[[str, int, int], None]
 
@@ -78,23 +76,6 @@ def audio_files(folder: str | Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder}: got no recordings, expected at least one of {', '.join(sorted(AUDIO_SUFFIXES))}")
     return files
-
-
-def speech_activity(take: np.ndarray, sample_rate_hz: int) -> tuple[float, int]:
-    """(active speech level as an RMS amplitude, sample at which the last active frame ends) of float32 [N].
-
-    The mean power of the frames that are at most ACTIVITY_MARGIN_DB below that mean, found by iteration: pauses do not
-    lower it (after ITU-T P.56). A silent take has level 0.
-    """
-    frame = max(1, min(len(take), round(LEVEL_FRAME_S * sample_rate_hz)))
-    frames = len(take) // frame
-    power = np.square(take[: frames * frame], dtype=np.float64).reshape(frames, frame).mean(axis=1)
-    level, margin = 0.0, 10 ** (-ACTIVITY_MARGIN_DB / 10)
-    active = np.ones(frames, bool)
-    while (raised := float(power[active].mean()) if frames else 0.0) > level:
-        level = raised
-        active = power >= level * margin
-    return level**0.5, (int(np.flatnonzero(active)[-1]) + 1) * frame if level else 0
 
 
 class Noise:

@@ -102,6 +102,8 @@ def _print_table(found: Evaluation, page: Path) -> None:
     console = Console()
     console.print(table)
     console.print(escape(found.claim), highlight=False)
+    if found.warning:
+        console.print(found.warning, highlight=False)
     if found.skipped:
         console.print(f"{len(found.skipped)} files were skipped or cut short; the report lists them.", highlight=False)
     console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)

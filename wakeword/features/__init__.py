@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wakeword.config import Config
+from wakeword.config import SystemConfig
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class FeatureState:
     norm: np.ndarray
 
 
-def tables(config: Config) -> Tables:
+def tables(config: SystemConfig) -> Tables:
     """The tables of the configured front end."""
     from wakeword.features import log_mel, spectrogram
 

@@ -26,6 +26,7 @@ def render_page(evaluation: Evaluation, plot_svg: str, about: dict[str, Any]) ->
         lead=escape(_lead(evaluation)),
         verdict="good" if evaluation.supported else "open",
         claim=escape(evaluation.claim),
+        warning=f'<p class="claim open">{escape(evaluation.warning)}</p>' if evaluation.warning else "",
         points=_point("own", "The bundle's own threshold", evaluation.own, evaluation)
         + _point(
             "chosen", f"Chosen here for {evaluation.target_fa_per_hour:g} per hour", evaluation.chosen, evaluation
@@ -109,7 +110,7 @@ def _targets(evaluation: Evaluation) -> str:
 
 def _negatives(evaluation: Evaluation) -> str:
     rows = [
-        [(f"{moment.score:.4f}", "n"), (_clock(moment.time_s), "n"), (escape(moment.path), "path"),
+        [(f"{moment.score:.4f}", "n"), (_clock(moment.time_s), "n"), (_path(moment.path), "path"),
          (_tags(evaluation, lambda threshold, score=moment.score: score >= threshold), "")]
         for moment in evaluation.negatives
     ]  # fmt: skip
@@ -125,7 +126,7 @@ def _missed(evaluation: Evaluation) -> str:
     rows = [
         [
             (f"{take.score:.4f}", "n"),
-            (escape(take.path), "path"),
+            (_path(take.path), "path"),
             (_tags(evaluation, lambda threshold, score=take.score: score < threshold), ""),
         ]
         for take in missed[:LISTED]
@@ -137,7 +138,7 @@ def _missed(evaluation: Evaluation) -> str:
 def _skipped(evaluation: Evaluation) -> str:
     if not evaluation.skipped:
         return ""
-    rows = [[(escape(file.path), "path"), (escape(file.reason), "path")] for file in evaluation.skipped]
+    rows = [[(_path(file.path), "path"), (escape(file.reason), "path")] for file in evaluation.skipped]
     table = _table([("file", ""), ("why", "")], rows)
     return f'<details class="card"><summary>Skipped, or cut short: {_files(len(rows))}</summary>{table}</details>'
 
@@ -161,6 +162,11 @@ def _method(evaluation: Evaluation) -> str:
 def _tags(evaluation: Evaluation, applies: Any) -> str:
     tags = [("own", evaluation.own.threshold), ("chosen", evaluation.chosen.threshold)]
     return " ".join(f'<span class="tag {name}">{name}</span>' for name, threshold in tags if applies(threshold))
+
+
+def _path(path: str) -> str:
+    """Breaks between folders where a line is too short."""
+    return escape(path).replace("/", "/<wbr>").replace("\\", "\\<wbr>")
 
 
 def _files(count: int) -> str:

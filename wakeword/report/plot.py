@@ -85,15 +85,16 @@ def det_figure(evaluation: Evaluation) -> Figure:
 def _curve_and_band(det: Det, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fewest misses at no more than each rate [M]: as measured, at best and at worst of the 95 % intervals.
 
-    A threshold's rate is the highest at or above it, as where thresholds are chosen: what looks quiet only because the
-    detector never re-arms is not drawn as a good point.
+    A threshold's rate is the highest at or above it, and one that leaves the detector deaf is left out, as where
+    thresholds are chosen: what looks quiet only because the detector never re-arms is not drawn as a good point.
     """
-    counts = np.maximum.accumulate(det.fa_count[::-1])[::-1]
-    misses = np.rint(det.miss_rate * det.positives).astype(int)
-    intervals = np.array([wilson(int(count), det.positives) for count in misses])
+    counts = np.maximum.accumulate(det.fa_count[::-1])[::-1][det.first_usable :]
+    miss_rate = det.miss_rate[det.first_usable :]
+    misses = np.rint(miss_rate * det.positives).astype(int)
+    intervals = np.array([wilson(int(count), det.positives) for count in misses]).reshape(-1, 2)
     fewest = np.array([poisson_lower(int(count), det.negative_hours, TWO_SIDED) for count in counts])
     most = np.array([poisson_upper(int(count), det.negative_hours, TWO_SIDED) for count in counts])
-    measured = _best_at(rates, counts / det.negative_hours, det.miss_rate)
+    measured = _best_at(rates, counts / det.negative_hours, miss_rate)
     return measured, _best_at(rates, fewest, intervals[:, 0]), _best_at(rates, most, intervals[:, 1])
 
 
@@ -110,7 +111,7 @@ def _limits(evaluation: Evaluation) -> tuple[float, float, float]:
     one_event = 1.0 / evaluation.det.negative_hours
     left = min(0.2 * one_event, 0.5 * evaluation.target_fa_per_hour)
     right = BEYOND * max(evaluation.target_fa_per_hour, one_event, *(point.fa_per_hour_upper for point in points))
-    top = min(1.02, max(0.05, *(1.35 * point.miss_interval[1] for point in points)))
+    top = min(1.1, max(0.05, *(1.35 * point.miss_interval[1] for point in points)))
     return left, right, top
 
 
