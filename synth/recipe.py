@@ -138,7 +138,7 @@ def _event(
         return None
     return EventDraw(
         kind=EVENT_KINDS[kind],
-        label=segment.take.label if kind == "activates" else "",
+        label=segment.take.label if kind == "activates" or partial else "",
         id=segment.take.id,
         crop_start_sample=crop_start,
         crop_samples=crop_samples,

@@ -24,7 +24,10 @@ KINDS = ("activates", "negatives", "backgrounds")
 
 
 class Event(Section):
-    """Something overlaid on the background: samples [start_sample, end_sample) of the example."""
+    """Something overlaid on the background: samples [start_sample, end_sample) of the example.
+
+    `label` is the phrase of an activate; of a negative it is the phrase that it is a piece of, else empty.
+    """
 
     kind: Literal["activate", "negative"]
     label: str

@@ -88,24 +88,25 @@ def _scored(model: WakeModel, examples: Iterator[Example], phrases: Sequence[str
 
 
 def _trials(scored: Sequence[_Scored], column: int, phrase: str, config: Config) -> Trials:
-    """Positives are the activates that end early enough to be heard; everything else of the curves is negative."""
-    peaks, negatives, positive_steps = [], [], 0
+    """Positives are the activates that end early enough to be heard; what is neither they nor pieces is negative.
+
+    As in `evaluate`, a hit may come at any time from an activate's start on. Pieces of the phrase are in examples far
+    more often than in life, so they would spoil a rate per hour: they count neither way.
+    """
+    peaks, negatives, left_out_steps = [], [], 0
     for one in scored:
         scores = smooth(one.probabilities[:, column], config.detector.smoothing_steps)
         others = scores.copy()
         for event in one.events:
-            if event.kind != "activate" or event.label != phrase:
+            if event.label != phrase:
                 continue
-            first = first_step_after(event.end_sample, config)
-            begin = max(0, first - config.labels.ignore_steps)
-            heard = scores[begin : first + config.labels.label_steps]
-            if first + config.detector.smoothing_steps < len(scores):
-                peaks.append(heard.max())
-            rest = slice(begin, first + config.labels.label_steps + config.detector.refractory_steps)
-            positive_steps += len(others[rest])
-            others[rest] = 0.0
-        negatives.append(others)
+            begin, first = (first_step_after(sample, config) for sample in (event.start_sample, event.end_sample))
+            if event.kind == "activate" and first + config.detector.smoothing_steps < len(scores):
+                peaks.append(scores[begin : first + config.labels.label_steps].max())
+            others[begin : first + config.labels.label_steps + config.detector.refractory_steps] = np.nan
+        left_out_steps += np.count_nonzero(np.isnan(others))
+        negatives.append(np.nan_to_num(others, nan=0.0))
     if not peaks:
         raise DataError(f"validation: got no example of {phrase!r}, expected at least one: give more takes or examples")
-    steps = sum(len(scores) for scores in negatives) - positive_steps
+    steps = sum(len(scores) for scores in negatives) - left_out_steps
     return Trials(np.array(peaks), negatives, steps * config.step_samples / config.audio.sample_rate_hz / 3600)
