@@ -6,7 +6,8 @@ steps after the last detection, and, with `rearm_ratio`, only after the mean has
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,7 @@ class Detection:
     score: float
 
 
-@dataclass(frozen=True)
-class DetectorState:
+class DetectorState(NamedTuple):
     """All that one word's detector remembers. `recent` holds the last probabilities [smoothing_steps]."""
 
     recent: tuple[float, ...]
@@ -46,24 +46,21 @@ class Detector:
 
     def __init__(self, config: DetectorConfig) -> None:
         self.config = config
+        self._rearm_below = config.threshold * (config.rearm_ratio or 0.0)
 
     def zero_state(self) -> DetectorState:
         return DetectorState(recent=(0.0,) * self.config.smoothing_steps)
 
     def step(self, probability: float, state: DetectorState) -> tuple[float | None, DetectorState]:
         """One output step. Returns the smoothed score if the word fires here, else None, and the next state."""
-        recent = (*state.recent[1:], float(probability))
+        recent = (*state.recent[1:], probability)
         score = sum(recent) / len(recent)
         since = None if state.steps_since_fire is None else state.steps_since_fire + 1
         armed = state.armed or score < self._rearm_below
         rested = since is None or since > self.config.refractory_steps
         if score >= self.config.threshold and armed and rested:
             return score, DetectorState(recent, 0, armed=self.config.rearm_ratio is None)
-        return None, replace(state, recent=recent, steps_since_fire=since, armed=armed)
-
-    @property
-    def _rearm_below(self) -> float:
-        return self.config.threshold * (self.config.rearm_ratio or 0.0)
+        return None, DetectorState(recent, since, armed)
 
 
 def smooth(probabilities: np.ndarray, smoothing_steps: int) -> np.ndarray:

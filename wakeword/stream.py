@@ -105,7 +105,6 @@ class _BundleStream:
         self.warmup_steps = -(-config.receptive_samples // config.step_samples) - 1
         self._max_call = max(1, int(MAX_CALL_S * config.audio.sample_rate_hz) // self.step_samples) * self.step_samples
         self._session = session or _open_session(bundle)
-        self._outputs = [output.name for output in self._session.get_outputs()]
         self.detectors = [
             Detector(config.detector.model_copy(update={"threshold": threshold or own})) for own in self.card.thresholds
         ]
@@ -119,11 +118,7 @@ class _BundleStream:
         self._steps = 0
         self._pending = np.zeros(0, np.float32)
         self._detector_states = [detector.zero_state() for detector in self.detectors]
-        self._state = {
-            value.name: np.zeros([size if isinstance(size, int) else 1 for size in value.shape], np.float32)
-            for value in self._session.get_inputs()
-            if value.name != "pcm"
-        }
+        self._state = np.zeros(self._session.get_inputs()[1].shape, np.float32)
 
     def feed(self, samples: np.ndarray) -> list[Detection]:
         if len(self._pending):
@@ -144,9 +139,8 @@ class _BundleStream:
         return np.concatenate(pieces) if pieces else np.zeros((0, len(self.card.phrases)), np.float32)
 
     def _call(self, samples: np.ndarray) -> np.ndarray:
-        self._state["pcm"] = samples[None]
-        probabilities, *states = self._session.run(self._outputs, self._state)
-        self._state = {name[5:]: value for name, value in zip(self._outputs[1:], states, strict=True)}  # drop "next_"
+        inputs = {"pcm": samples[None], "state": self._state}
+        probabilities, self._state = self._session.run(["probabilities", "next_state"], inputs)
         return probabilities[0]
 
     def _decide(self, probabilities: np.ndarray) -> list[Detection]:
