@@ -132,8 +132,8 @@ def two_stage_dft(t: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     With x[columns * i + j] and k = a + rows * b (Cooley and Tukey 1965):
     X[k] = sum_j e^(-2 pi i j k / n) sum_i e^(-2 pi i i a / rows) x[columns * i + j].
     Real input needs only a <= rows / 2: the other bins are conjugates of these. With A = rows // 2 + 1, returns first
-    [columns, rows, 2A] (window included; real parts, then imaginary), second [2A, columns, 2 columns] (from each of these
-    parts to real and imaginary X) and mix [A * 2 columns, F] (gains included).
+    [columns, rows, 2A] (window included; real parts, then imaginary), second [2A, columns, 2 columns] (from each of
+    these parts to real and imaginary X) and mix [A * 2 columns, F] (gains included).
     """
     n = t.fft_samples
     rows = max(d for d in range(1, int(n**0.5) + 1) if n % d == 0)
