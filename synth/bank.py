@@ -92,6 +92,7 @@ def open_bank(recordings: Sequence[Recording], rules: TakeRules, progress: Progr
 
 
 def cache_folder() -> Path:
+    """Where decoded and spoken clips are kept between runs: WAKEWORD_CACHE, or the user's cache folder."""
     return Path(os.environ.get("WAKEWORD_CACHE") or platformdirs.user_cache_dir("wakeword", appauthor=False))
 
 

@@ -14,6 +14,7 @@ from synth.transforms import Filter, Speed
 from wakeword.config import Config, Section
 
 PLACEMENT_TRIES = 50  # then the event is left out: the example is full
+JOINED_SHARE = 0.7  # of the pieces of an activate: joined to other speech, as if they were part of another word
 EVENT_KINDS: dict[str, Literal["activate", "negative"]] = {"activates": "activate", "negatives": "negative"}
 
 
@@ -37,6 +38,7 @@ class EventDraw(Section):
     speed: Speed | None
     filter: Filter | None
     room: Room | None
+    reversed: bool
     snr_db: float
     start_sample: int
     end_sample: int
@@ -89,10 +91,14 @@ def draw(index: int, split: str, sources: dict[str, Pool], config: Config) -> Re
     background = _background(rng, sources, config)
     background_dbfs = _uniform(rng, synth.background_dbfs)
     events: list[EventDraw] = []
-    for kind, counts in (("activates", synth.activates), ("negatives", synth.negatives)):
-        for _ in range(int(rng.integers(counts[0], counts[1] + 1))):
-            event = _event(rng, kind, sources, events, config)
-            events += [event] if event else []
+    for _ in range(int(rng.integers(synth.activates[0], synth.activates[1] + 1))):
+        events += _event(rng, "activates", sources["activates"].choose(rng), events, config)
+    negatives = int(rng.integers(synth.negatives[0], synth.negatives[1] + 1))
+    pieces = int(rng.binomial(negatives, synth.partial_probability)) if negatives else 0
+    for _ in range(negatives - pieces):
+        events += _event(rng, "negatives", sources["negatives"].choose(rng), events, config)
+    for _ in range(pieces):
+        events += _piece(rng, sources["activates"].choose(rng), events, config)
     events.sort(key=lambda event: event.start_sample)
     return Recipe(
         seed=synth.seed,
@@ -122,33 +128,67 @@ def _background(rng: np.random.Generator, sources: dict[str, Pool], config: Conf
 
 
 def _event(
-    rng: np.random.Generator, kind: str, sources: dict[str, Pool], placed: Sequence[EventDraw], config: Config
-) -> EventDraw | None:
+    rng: np.random.Generator, kind: str, segment: Segment, placed: Sequence[EventDraw], config: Config
+) -> list[EventDraw]:
+    """One event, or none if it found no place."""
     synth = config.synth
-    partial = kind == "negatives" and rng.random() < synth.partial_probability
-    segment = sources["activates" if partial else kind].choose(rng)
-    crop_start, crop_samples = _partial(rng, segment, config) if partial else _crop(rng, kind, segment, config)
+    crop = _crop(rng, kind, segment, config)
     speed = Speed.sample(rng, config) if rng.random() < synth.speed_probability else None
     equaliser = Filter.sample(rng, config) if rng.random() < synth.filter_probability else None
     room = Room.sample(rng, config) if rng.random() < synth.room_probability else None
+    backwards = kind == "negatives" and rng.random() < synth.reversed_probability
     snr_db = _uniform(rng, synth.snr_db)
-    samples = speed.samples(crop_samples) if speed else crop_samples
+    samples = speed.samples(crop[1]) if speed else crop[1]
     start = _place(rng, samples, placed, config)
     if start is None:
-        return None
-    return EventDraw(
+        return []
+    event = EventDraw(
         kind=EVENT_KINDS[kind],
-        label=segment.take.label if kind == "activates" or partial else "",
+        label=segment.take.label if kind == "activates" else "",
         id=segment.take.id,
-        crop_start_sample=crop_start,
-        crop_samples=crop_samples,
+        crop_start_sample=crop[0],
+        crop_samples=crop[1],
         speed=speed,
         filter=equaliser,
         room=room,
+        reversed=backwards,
         snr_db=snr_db,
         start_sample=start,
         end_sample=start + samples,
     )
+    return [event]
+
+
+def _piece(rng: np.random.Generator, segment: Segment, placed: Sequence[EventDraw], config: Config) -> list[EventDraw]:
+    """The beginning or the end of an activate as a negative: what must not wake, said by the same people.
+
+    Most are joined to a negative that is there already, a beginning before it and an end after it, and share its speed,
+    equaliser, room and level, as if one voice had said both. The others stand alone.
+    """
+    is_end = bool(rng.integers(2))
+    crop_samples = max(1, round(segment.samples * rng.uniform(*config.synth.partial_share)))
+    hosts = [event for event in placed if event.kind == "negative" and not event.label]
+    joined = bool(hosts) and rng.random() < JOINED_SHARE
+    chosen = [hosts[int(rng.integers(len(hosts)))]] if joined else _event(rng, "activates", segment, placed, config)
+    if not chosen:
+        return []
+    template, start = chosen[0], chosen[0].start_sample
+    samples = template.speed.samples(crop_samples) if template.speed else crop_samples
+    if joined:
+        start = template.end_sample if is_end else start - samples
+    if not _free(start, start + samples, placed, config):
+        return []
+    changes = {
+        "kind": "negative",
+        "label": segment.take.label,
+        "id": segment.take.id,
+        "crop_start_sample": segment.start + (segment.samples - crop_samples) * is_end,
+        "crop_samples": crop_samples,
+        "reversed": False,
+        "start_sample": start,
+        "end_sample": start + samples,
+    }
+    return [template.model_copy(update=changes)]
 
 
 def _crop(rng: np.random.Generator, kind: str, segment: Segment, config: Config) -> tuple[int, int]:
@@ -162,12 +202,6 @@ def _crop(rng: np.random.Generator, kind: str, segment: Segment, config: Config)
     return segment.start + int(rng.integers(segment.samples - wanted + 1)), wanted
 
 
-def _partial(rng: np.random.Generator, segment: Segment, config: Config) -> tuple[int, int]:
-    """The beginning or the end of an activate: what must not wake, said by the same people in the same rooms."""
-    samples = max(1, round(segment.samples * rng.uniform(*config.synth.partial_share)))
-    return segment.start + (segment.samples - samples) * int(rng.integers(2)), samples
-
-
 def _place(rng: np.random.Generator, samples: int, placed: Sequence[EventDraw], config: Config) -> int | None:
     """A start on the grid where the event fits without touching another one, or None if none was found."""
     grid_samples = config.synth.grid_ms * config.audio.sample_rate_hz / 1000.0
@@ -176,8 +210,11 @@ def _place(rng: np.random.Generator, samples: int, placed: Sequence[EventDraw], 
         return None
     for _ in range(PLACEMENT_TRIES):
         start = round(int(rng.integers(positions)) * grid_samples)
-        end = start + samples
-        free = all(end <= other.start_sample or start >= other.end_sample for other in placed)
-        if free and end <= config.example_samples:
+        if _free(start, start + samples, placed, config):
             return start
     return None
+
+
+def _free(start: int, end: int, placed: Sequence[EventDraw], config: Config) -> bool:
+    inside = start >= 0 and end <= config.example_samples
+    return inside and all(end <= other.start_sample or start >= other.end_sample for other in placed)

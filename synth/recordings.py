@@ -104,7 +104,8 @@ def scan(
 
 
 def _audio_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    files, foreign, seen = [], [], set()
+    files, foreign = [], []
+    seen = set(map(str, Path(os.path.realpath(folder)).parents))  # a link to one of these would bring in other kinds
     for parent, names, leaves in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:  # a link that leads back up

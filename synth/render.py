@@ -1,4 +1,4 @@
-"""Recipe -> audio and labels. Pure: no draw, no BLAS, no state, so the same recipe gives the same bytes anywhere.
+"""Recipe -> audio and labels. Pure: no draw, no BLAS, no state, so the same recipe gives the same bytes in any process.
 
 Levels. A background is brought to `background_dbfs`, its RMS over the whole example. An event is scaled until its
 ACTIVE level lies `snr_db` above the background's level, before its room is added; the active level is that of
@@ -64,7 +64,7 @@ def background(recipe: Recipe, bank: Bank, config: Config) -> np.ndarray:
 def dry_event(event: EventDraw, bank: Bank, sample_rate_hz: int) -> np.ndarray:
     """float32 [end_sample - start_sample]: cut, faded at both ends, at its speed, filtered; not yet at its level."""
     sound = to_float(bank.read(event.id, event.crop_start_sample, event.crop_samples))
-    sound = fade_edges(sound, sample_rate_hz)
+    sound = fade_edges(sound[::-1] if event.reversed else sound, sample_rate_hz)
     for effect in (event.speed, event.filter):
         if effect:
             sound = effect.apply(sound, sample_rate_hz)

@@ -34,8 +34,8 @@ Progress = Callable[[int, int], None]
 def speak_clips(phrase: str, folder: str | Path | None = None, seed: int = 1, progress: Progress | None = None) -> Path:
     """Makes `activates/ negatives/ backgrounds/` for a phrase; sub-folders of the first two are voices.
 
-    Default folder: in the user's cache, made once. Raises DataError for a phrase without letters, MissingExtraError
-    without espeakng-loader. `progress(done, total)` counts the three kinds.
+    Default folder: in the user's cache, made once. Raises DataError for a phrase without letters or a folder that
+    cannot be made, MissingExtraError without espeakng-loader. `progress(done, total)` counts the three kinds.
     """
     if not any(letter.isalpha() for letter in phrase):
         raise DataError(f"phrase: got {phrase!r}, expected words to say")
@@ -43,8 +43,11 @@ def speak_clips(phrase: str, folder: str | Path | None = None, seed: int = 1, pr
     target = Path(folder) if folder else cache_folder() / "spoken" / name
     if target.is_dir() and any(target.iterdir()):
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise DataError(f"{target.parent}: the spoken clips cannot be kept: {error.strerror or error}") from None
     try:
         _fill(work, phrase, seed, progress or (lambda done, total: None))
         if not target.exists() or not any(target.iterdir()):
@@ -57,7 +60,7 @@ def speak_clips(phrase: str, folder: str | Path | None = None, seed: int = 1, pr
 def unheard_scene(phrase: str, sample_rate_hz: int, words: int = 8, seed: int = 1) -> tuple[np.ndarray, list[Event]]:
     """A stream that no training has seen: the phrase and as many other sentences, in turn, in pink noise at 10 dB.
 
-    Returns float32 [N] and where the phrase is said. Voices, sentences' order and noise are new.
+    Returns float32 [N] at `sample_rate_hz` and where the phrase is said. Voices, sentences' order and noise are new.
     """
     rng = np.random.default_rng([seed, 2])
     names = [name for name in voices() if _kept_out(name)]

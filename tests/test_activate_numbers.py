@@ -50,6 +50,19 @@ def test_two_grus_of_128_units_follow_with_the_seeds_dropout(activate: Config) -
     assert activate.model.dropout == 0.8
 
 
+def test_dropout_and_batch_norms_stand_where_the_seeds_do(activate: Config) -> None:
+    pytest.importorskip("torch")
+    from wakeword.model import WakeModel
+
+    model, order = WakeModel(activate).eval(), []
+    for name, layer in model.named_modules():
+        if name.partition(".")[0] != "front" and not list(layer.children()):
+            layer.register_forward_hook(lambda *_, name=name: order.append(name))
+    model(model.zero_state().pcm.new_zeros(1, 320), model.zero_state())
+    first, second = ["gru.0", "dropout", "gru_norm.0"], ["gru.1", "dropout", "gru_norm.1"]
+    assert order == ["conv", "conv_norm", "dropout", *first, *second, "dropout", "head"]
+
+
 def test_an_output_step_is_exactly_4_times_80_samples_or_7_256_ms(activate: Config) -> None:
     exact_ms = Fraction(4 * 80 * 1000, 44_100)
     assert activate.step_samples == 320

@@ -63,6 +63,12 @@ def test_a_broken_card_is_refused_in_one_line(copy: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_threshold_that_no_score_could_reach_is_refused(copy: Path) -> None:
+    edit_card(copy, thresholds=[5.0])
+    with pytest.raises(BundleError, match=r"damaged: thresholds\.0: input should be less than 1"):
+        wakeword.load(copy)
+
+
 def test_a_graph_made_for_other_features_is_refused(copy: Path) -> None:
     config = json.loads((copy / CARD).read_text())["config"]
     config["features"]["norm_range_db"] = 60.0

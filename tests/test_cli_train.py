@@ -58,6 +58,24 @@ def test_a_dataset_trains_the_same_way_as_clips(clips: Path, tmp_path: Path, cap
     assert "expected (16000, 96000): another config?" in capsys.readouterr().err
 
 
+def test_a_dataset_without_an_activate_is_refused(clips: Path, tmp_path: Path, capsys) -> None:
+    text = (ROOT / "configs" / "tiny.toml").read_text("utf-8").replace("activates = [0, 2]", "activates = [0, 0]")
+    (tmp_path / "none.toml").write_text(text, "utf-8")
+    config, data = str(tmp_path / "none.toml"), str(tmp_path / "data")
+    assert cli.main(["synth", config, "--clips", str(clips), "--out", data, "--examples", "4", "--json"]) == 0
+    assert cli.main(["train", "--data", data, "--config", config, "--out", str(tmp_path / "model")]) == 2
+    assert "without a single activate" in capsys.readouterr().err
+
+
+def test_more_skipped_files_than_are_listed_are_counted() -> None:
+    from wakeword.cli.training import LISTED_FILES, _skipped_lines
+
+    lines = _skipped_lines([f"{number}.wav: no samples in it" for number in range(LISTED_FILES + 3)])
+    assert lines[0] == f"skipped {LISTED_FILES + 3} files:"
+    assert lines[-1] == "  and 3 more: --json lists all"
+    assert _skipped_lines([]) == []
+
+
 def test_export_writes_the_graph_of_a_bundle_again(tiny_bundle: Path, tmp_path: Path, capsys) -> None:
     graph = tmp_path / "again.onnx"
     assert cli.main(["export", str(tiny_bundle), "--out", str(graph), "--json"]) == 0
@@ -84,6 +102,13 @@ def test_a_mistake_is_one_line(words: list[str], message: str, capsys) -> None:
     assert shown.err.count("\n") == 1
 
 
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    (tmp_path / "in_the_way").write_text("")
+    monkeypatch.setenv("WAKEWORD_CACHE", str(tmp_path / "in_the_way"))
+    assert cli.main(["train", "hey test", "--config", "tiny", "--out", str(tmp_path / "model")]) == 2
+    assert "the spoken clips cannot be kept" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a file")
 @pytest.mark.parametrize("limit_bytes", [20_000, 60_000])
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(clips: Path, tmp_path: Path, limit_bytes: int) -> None:
@@ -102,3 +127,22 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(clips: Path, tm
     assert "cannot be written" in done.stderr
     assert not (out / "model.json").exists()
     assert not list(out.rglob("*.part"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a file")
+@pytest.mark.parametrize("verb", ["synth", "listen"])
+def test_a_full_disk_ends_every_other_verb_that_writes_in_one_line(
+    clips: Path, tiny_bundle: Path, tmp_path: Path, verb: str, capsys
+) -> None:
+    synth = ["synth", "tiny", "--clips", str(clips), "--examples", "4", "--workers", "0", "--json", "--out"]
+    assert cli.main([*synth, str(tmp_path / "warm")]) == 0
+    example = str(next((tmp_path / "warm").rglob("*.flac")))
+    listen = ["listen", str(tiny_bundle), "--wav", example, "--chime-out", str(tmp_path / "out" / "chimed.wav")]
+    words = {"synth": [*synth, str(tmp_path / "out")], "listen": listen}[verb]
+    (tmp_path / "full_disk.py").write_text(FULL_DISK)
+    command = [sys.executable, str(tmp_path / "full_disk.py"), "9000", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "cannot be written" in done.stderr
+    assert not list(tmp_path.rglob("*.part"))

@@ -204,6 +204,7 @@ def test_a_file_that_breaks_off_counts_up_to_there(folders):
         ({"phrase": "bap"}, r"phrase: got 'bap', expected one of \('beep', 'boop'\)"),
         ({"snr_db": 3.0}, "expected both or neither"),
         ({"target_fa_per_hour": 0.0}, "target_fa_per_hour: got 0.0"),
+        ({"noisy_negatives": True}, "noisy_negatives: got it without noise"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_in_one_line(folders, options, message):

@@ -130,6 +130,42 @@ def test_the_verb_prints_only_detections_for_machines(tiny_bundle: Path, tmp_pat
     assert all(list(line) == ["phrase", "start_s", "end_s", "score"] for line in lines)
 
 
+def damaged(path: Path, what: str) -> None:
+    """A recording that cannot be heard, or not to its end."""
+    pcm = audio.to_float(speechlike(2.0))
+    if what == "text":
+        path.write_text("no audio")
+    elif what == "truncated":
+        soundfile.write(path, pcm, 16000, format="FLAC")
+        path.write_bytes(path.read_bytes()[:20000])
+    else:
+        pcm[-1] = np.nan
+        soundfile.write(path, pcm, 16000, "FLOAT", format="WAV")
+
+
+@pytest.mark.parametrize(("name", "what"), [("a.wav", "text"), ("a.flac", "truncated"), ("a.wav", "nan")])
+def test_a_recording_that_cannot_be_heard_is_one_line(
+    tiny_bundle: Path, tmp_path: Path, name: str, what: str, capsys
+) -> None:
+    damaged(tmp_path / name, what)
+    assert cli.main(["listen", str(tiny_bundle), "--wav", str(tmp_path / name)]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert name in printed.err
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000])
+def test_recordings_of_nothing_silence_and_clipped_stereo_are_heard_to_their_end(
+    tiny_bundle: Path, tmp_path: Path, rate_hz: int, capsys
+) -> None:
+    clipped = np.clip(np.stack([speechlike(2.0, rate_hz) / 3000.0] * 2, axis=1), -1, 1)
+    for number, pcm in enumerate([np.zeros(0), np.zeros(rate_hz), clipped]):
+        soundfile.write(tmp_path / f"{number}.wav", pcm, rate_hz)
+        threshold = ["--threshold", "0.999999"]
+        assert cli.main(["listen", str(tiny_bundle), "--wav", str(tmp_path / f"{number}.wav"), *threshold]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_the_verb_reads_a_pipe(tiny_bundle: Path) -> None:
     pcm = speechlike(10.0)
     threshold = str(wakeful_threshold(tiny_bundle, audio.to_float(pcm)))
@@ -144,6 +180,7 @@ def test_the_verb_reads_a_pipe(tiny_bundle: Path) -> None:
     [
         (["--wav", "a.wav", "--stdin"], "got --wav and --stdin, expected one source"),
         (["--wav", "a.wav", "--rate", "8000"], "--rate: got it without --stdin"),
+        (["--stdin", "--rate", "0"], "Invalid value for '--rate'"),
         (["--stdin", "--chime-out", "b.wav"], "--chime-out: got it without --wav"),
         (["--wav", "missing.wav"], "missing.wav: not readable audio"),
         (["--wav", "missing.wav", "--chime-out", "b.mp3"], "b.mp3: got .mp3, expected .wav or .flac"),

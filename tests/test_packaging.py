@@ -39,8 +39,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_packages_the_configurations_and_the_licences(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for room in ("wakeword", "synth", "firmware_export"):
-        sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / room).rglob("*.py")}
-        assert sources <= names
+        files = (path for path in (ROOT / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        assert {path.relative_to(ROOT).as_posix() for path in files} <= names
+    assert "wakeword/report/page.html" in names
     assert {f"wakeword/configs/{path.name}" for path in (ROOT / "configs").glob("*.toml")} <= names
     assert {name.rpartition("/")[2] for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "configs/"))]

@@ -190,3 +190,29 @@ def test_syllables_of_the_tests_are_heard_as_one_word() -> None:
 
     start, stop = word_bounds(syllables(0.7), RATE_HZ)
     assert stop - start > 0.6 * RATE_HZ
+
+
+def test_pieces_of_a_word_are_negatives_most_of_them_joined_to_other_speech(folder: Path) -> None:
+    config = tiny(partial_probability=0.5, negatives=[2, 4], activates=[1, 1], negative_s=[0.3, 0.6])
+    clips = open_clips(folder, config, ["hey test"])
+    joined = pieces = 0
+    for index in range(100):
+        recipe = draw(index, "train", clips.pools["train"], config)
+        ends = {event.end_sample for event in recipe.events} | {event.start_sample for event in recipe.events}
+        for event in recipe.events:
+            if event.kind == "negative" and event.label:
+                pieces += 1
+                assert event.id.startswith("activates/")
+                joined += event.start_sample in ends - {event.start_sample} or len(ends) < 2 * len(recipe.events)
+        assert all(a.end_sample <= b.start_sample for a, b in pairwise(recipe.events))
+    assert pieces > 50
+    assert joined > pieces / 3
+
+
+def test_a_negative_can_be_played_backwards(folder: Path) -> None:
+    config = plain(reversed_probability=1.0, activates=[0, 0], negatives=[1, 1])
+    clips = open_clips(folder, config, ["hey test"])
+    event = draw(0, "train", clips.pools["train"], config).events[0]
+    assert event.reversed
+    forwards = dry_event(event.model_copy(update={"reversed": False}), clips.bank, RATE_HZ)
+    np.testing.assert_allclose(dry_event(event, clips.bank, RATE_HZ), forwards[::-1], atol=1e-6)

@@ -18,7 +18,9 @@ import soxr
 from wakeword.errors import AudioError
 
 FULL_SCALE = 32768
+LOUDEST = 1e6  # in float samples, of which full scale is 1
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+WRITTEN_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 LEVEL_FRAME_S = 0.02
 ACTIVITY_MARGIN_DB = 15.9  # ITU-T P.56: what is further below the active level is a pause
 BLOCK_SAMPLES = 1 << 18  # a long file is decoded a few seconds at a time, never whole
@@ -37,9 +39,14 @@ def to_float(pcm: np.ndarray) -> np.ndarray:
         return pcm.astype(np.float32) * np.float32(1 / FULL_SCALE)
     if pcm.dtype != np.float32:
         raise AudioError(f"pcm: got dtype {pcm.dtype}, expected int16 or float32")
-    if not np.isfinite(pcm).all():
-        raise AudioError("pcm: got samples that are NaN or infinite, expected finite numbers")
+    if not _is_sound(pcm):
+        raise AudioError(f"pcm: got samples that are NaN or infinite or beyond {LOUDEST:g}, expected about -1 to 1")
     return pcm
+
+
+def _is_sound(pcm: np.ndarray) -> bool:
+    """Whether float32 [N] can be listened to. Far beyond full scale its energy overflows, and a stream stays deaf."""
+    return bool(np.abs(pcm).max(initial=0.0) <= LOUDEST)  # false for NaN, too
 
 
 def to_int16(pcm: np.ndarray) -> np.ndarray:
@@ -49,13 +56,16 @@ def to_int16(pcm: np.ndarray) -> np.ndarray:
 
 
 def read(path: str | Path, sample_rate_hz: int) -> np.ndarray:
-    """A whole recording as float32 [N] at the wanted rate, its channels averaged."""
+    """A whole recording as float32 [N] at the wanted rate, its channels averaged. Raises what `read_blocks` does."""
     blocks = list(read_blocks(path, sample_rate_hz))
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
 def read_blocks(path: str | Path, sample_rate_hz: int) -> Iterator[np.ndarray]:
-    """The same recording in pieces of a few seconds, in constant memory. Raises AudioError if it cannot be decoded."""
+    """The same recording in pieces float32 [N] of a few seconds, in constant memory.
+
+    Raises AudioError if it cannot be decoded, holds NaN or infinite samples, or ends before its header says.
+    """
     with _opened(path) as file:
         yield from _resampled(_mono_blocks(file, path), file.samplerate, sample_rate_hz)
 
@@ -71,8 +81,9 @@ def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
     try:
         with soundfile.SoundFile(str(path)) as file:
             yield file
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0].removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
+    except (soundfile.LibsndfileError, RuntimeError, OSError, UnicodeError) as error:
+        said = str(error).splitlines()[0].removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
+        reason = said if os.path.isfile(path) else "no such file"
         raise AudioError(f"{path}: not readable audio: {reason}") from None
 
 
@@ -81,8 +92,8 @@ def _mono_blocks(file: soundfile.SoundFile, path: str | Path) -> Iterator[np.nda
     opus = file.subtype == "OPUS"
     for block in _opus_blocks(file) if opus else file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-        if not np.isfinite(mono).all():
-            raise AudioError(f"{path}: got samples that are NaN or infinite, expected finite numbers")
+        if not _is_sound(mono):
+            raise AudioError(f"{path}: got samples that are NaN or infinite or beyond {LOUDEST:g}, expected -1 to 1")
         read_samples += len(mono)
         yield mono
     if file.format == "FLAC" and read_samples < file.frames:
@@ -140,19 +151,24 @@ class StreamResampler:
 
 
 def write(path: str | Path, pcm: np.ndarray, sample_rate_hz: int) -> None:
-    """Writes float32 or int16 [N] as 16-bit wav or flac (by suffix), under a temporary name and then renamed."""
+    """Writes float32 or int16 [N] as 16-bit wav or flac (by suffix), under a temporary name and then renamed.
+
+    Raises AudioError for another suffix, or if the file cannot be written.
+    """
     samples = pcm if pcm.dtype == np.int16 else to_int16(pcm)
     suffix = Path(path).suffix.lower()
-    formats = {".wav": "WAV", ".flac": "FLAC"}
-    if suffix not in formats:
+    if suffix not in WRITTEN_FORMATS:
         raise AudioError(f"{path}: cannot write {suffix or 'a file without suffix'}, expected .wav or .flac")
     with replacing(path) as temporary:
-        soundfile.write(temporary, samples, sample_rate_hz, "PCM_16", format=formats[suffix])
+        soundfile.write(temporary, samples, sample_rate_hz, "PCM_16", format=WRITTEN_FORMATS[suffix])
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[str]:
-    """Yields a temporary name beside `path`; on success it is renamed over it, on failure removed."""
+    """Yields a temporary name beside `path`; on success it is renamed over it, on failure removed.
+
+    Raises AudioError if it, or its folder, cannot be written.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +187,8 @@ def replacing(path: str | Path) -> Iterator[str]:
             os.unlink(temporary)
 
 
+# Temporary files are made private; what they become gets the permissions that any new file gets. Asked for once, while
+# importing, because the only way to ask is to set it, and threads share it.
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
@@ -198,4 +216,9 @@ def speech_activity(pcm: np.ndarray, sample_rate_hz: int) -> tuple[float, int]:
 
 
 def db_to_gain(db: float) -> float:
+    """Decibels -> the factor on amplitudes.
+
+    >>> db_to_gain(20.0)
+    10.0
+    """
     return float(10.0 ** (db / 20.0))

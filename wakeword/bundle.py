@@ -16,7 +16,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import safetensors.numpy
@@ -34,9 +34,9 @@ CARD, GRAPH, WEIGHTS, GOLDEN = "model.json", "model.onnx", "weights.safetensors"
 class Card(Section):
     """What `model.json` says. Lists run over the phrases, K of them."""
 
-    format_version: int = FORMAT_VERSION
+    format_version: int = Field(FORMAT_VERSION, ge=1)
     phrases: list[str] = Field(min_length=1)
-    thresholds: list[float]
+    thresholds: list[Annotated[float, Field(gt=0.0, lt=1.0)]]
     phrase_s: list[float] = Field(description="typical length of each phrase; a detection's start is its end less this")
     config: SystemConfig
     provenance: dict[str, Any] = Field(description="what it was trained on, and how it did on held-out examples")
@@ -56,13 +56,14 @@ class Bundle:
     card: Card
 
     def graph(self) -> bytes:
+        """The serialised ONNX model; export.py says what goes in and out. Raises BundleError if it cannot be read."""
         return _read_file(self.path / GRAPH)
 
     def weights(self) -> dict[str, np.ndarray]:
         """float32 arrays by name, in torch's layouts and gate order (r, z, n):
 
         conv.weight [C, F, kernel], conv.bias [C], gru.i.weight_ih [3H, I], gru.i.weight_hh [3H, H], gru.i.bias_ih [3H],
-        gru.i.bias_hh [3H], head.weight [K, H], head.bias [K].
+        gru.i.bias_hh [3H], head.weight [K, H], head.bias [K]. Raises BundleError if the file is not readable.
         """
         try:
             return safetensors.numpy.load(_read_file(self.path / WEIGHTS))
@@ -70,7 +71,7 @@ class Bundle:
             raise BundleError(f"{self.path / WEIGHTS}: not a safetensors file: {error}") from None
 
     def golden(self) -> tuple[np.ndarray, np.ndarray]:
-        """(pcm int16 [N], probabilities float32 [T, K])."""
+        """(pcm int16 [N], probabilities float32 [T, K] in 0..1) of a stream that starts from zeros."""
         with np.load(self.path / GOLDEN, allow_pickle=False) as file:
             return file["pcm"], file["probabilities"]
 
@@ -78,7 +79,10 @@ class Bundle:
 def write_bundle(
     path: str | Path, card: Card, graph: bytes, weights: dict[str, np.ndarray], golden: tuple[np.ndarray, np.ndarray]
 ) -> Bundle:
-    """Writes a bundle into `path` (made if absent; a bundle already there stays whole until the card is replaced)."""
+    """Writes a bundle into `path`, made if absent. One already there ends with the first write: its card goes first.
+
+    `golden` is (pcm int16 [N], probabilities float32 [T, K]). Raises AudioError if a file cannot be written.
+    """
     packed = io.BytesIO()
     np.savez_compressed(packed, pcm=golden[0], probabilities=golden[1])
     files = {GRAPH: graph, WEIGHTS: safetensors.numpy.save(weights), GOLDEN: packed.getvalue()}
@@ -106,6 +110,7 @@ def read_bundle(path: str | Path) -> Bundle:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all. Raises AudioError if it cannot be written."""
     with replacing(path) as temporary:
         Path(temporary).write_bytes(content)
 
@@ -113,7 +118,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def _read_card(path: Path) -> Card:
     try:
         values = json.loads(_read_file(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BundleError(f"{path}: damaged: not valid JSON") from None
     version = values.get("format_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
@@ -124,7 +129,7 @@ def _read_card(path: Path) -> Card:
         card = Card.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "card"
         raise BundleError(f"{path}: damaged: {where}: {first['msg'].lower()}") from None
     if not len(card.phrases) == len(card.thresholds) == len(card.phrase_s):
         raise BundleError(f"{path}: damaged: phrases, thresholds and phrase_s differ in length")

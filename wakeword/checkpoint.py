@@ -15,7 +15,10 @@ from wakeword.errors import DataError
 
 
 def save(path: Path, groups: dict[str, dict[str, torch.Tensor]], facts: dict[str, Any]) -> None:
-    """Writes named groups of tensors and JSON-able facts; an older checkpoint stays until the new one is complete."""
+    """Writes named groups of tensors and JSON-able facts; an older checkpoint stays until the new one is complete.
+
+    Raises AudioError if the file cannot be written.
+    """
     flat = {
         f"{group}/{name}": t.detach().clone().contiguous() for group, ts in groups.items() for name, t in ts.items()
     }
@@ -43,6 +46,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tenso
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Puts back what `optimizer_tensors` took out."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)

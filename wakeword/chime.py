@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from wakeword.audio import native_rate_hz, read_blocks, replacing, to_int16
+from wakeword.audio import WRITTEN_FORMATS, native_rate_hz, read_blocks, replacing, to_int16
 from wakeword.errors import AudioError
 from wakeword.microphone import portaudio
 
@@ -17,7 +17,6 @@ ATTACK_S = 0.004
 PEAK = 0.35
 PARTIALS = ((880.0, 0.6, 0.08), (1318.5, 0.4, 0.11))  # Hz (a fifth), share of the peak, decay time in seconds
 PLAY_RATE_HZ = 44100
-CHIME_OUT_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 
 
 def chime(sample_rate_hz: int) -> np.ndarray:
@@ -54,7 +53,7 @@ def _envelope(chime: np.ndarray) -> np.ndarray:
 
 def check_chime_out(path: Path, recording: Path) -> None:
     """Raises AudioError before hours of listening, if `write_with_chimes` could not write there."""
-    if path.suffix.lower() not in CHIME_OUT_FORMATS:
+    if path.suffix.lower() not in WRITTEN_FORMATS:
         raise AudioError(f"{path}: got {path.suffix or 'a file without suffix'}, expected .wav or .flac")
     if path.exists() and recording.exists() and path.samefile(recording):
         raise AudioError(f"{path}: got the recording itself, expected another file for the chimes")
@@ -69,7 +68,7 @@ def write_with_chimes(path: Path, recording: Path, times_s: Iterable[float]) -> 
     sound = chime(rate_hz)
     starts = [round(time_s * rate_hz) for time_s in times_s]
     with replacing(path) as temporary:
-        form = CHIME_OUT_FORMATS[path.suffix.lower()]
+        form = WRITTEN_FORMATS[path.suffix.lower()]
         with soundfile.SoundFile(temporary, "w", rate_hz, 1, "PCM_16", format=form) as file:
             done_samples = 0
             for block in read_blocks(recording, rate_hz):

@@ -5,7 +5,6 @@ A manifest is JSON Lines, one `Clip` a line. `Example` is the same thing with th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count as counting
@@ -62,20 +61,27 @@ def write_manifest(path: str | Path, clips: Iterable[Clip]) -> None:
 
 
 def read_manifest(path: str | Path) -> Iterator[Clip]:
-    """Yields the clips. Raises DataError that names the line if one is not a Clip."""
+    """Yields the clips. Raises DataError if the file cannot be read, or with the line that is not a Clip."""
     try:
         lines = Path(path).read_text("utf-8").splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: got bytes that are not UTF-8, expected a manifest of JSON lines") from None
     for number, line in enumerate(lines, 1):
         try:
             yield Clip.model_validate_json(line)
-        except (ValidationError, json.JSONDecodeError) as error:
-            raise DataError(f"{path}:{number}: got a line that is no clip: {str(error).splitlines()[0]}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            what = ": ".join([*map(str, first["loc"]), first["msg"].lower()])
+            raise DataError(f"{path}:{number}: got a line that is no clip: {what}") from None
 
 
 def read_examples(folder: str | Path, clips: Sequence[Clip], start: int = 0) -> Iterator[Example]:
-    """The examples of a dataset from number `start` on, over and over without end; audio is read when it is needed."""
+    """The examples of a dataset from number `start` on, over and over without end; audio is read when it is needed.
+
+    Raises DataError for a file that is not as long as its manifest says, AudioError for one that cannot be read.
+    """
     for index in counting(start):
         clip = clips[index % len(clips)]
         pcm = to_int16(read(Path(folder) / clip.path, clip.sample_rate_hz))

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from wakeword.errors import ConfigError
 
@@ -24,15 +24,27 @@ def _pair(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _within(low: float, high: float) -> AfterValidator:
+    def check(value: tuple[float, float]) -> tuple[float, float]:
+        if min(value) < low or max(value) > high:
+            raise ValueError(f"got {list(value)}, expected two numbers from {low:g} to {high:g}")
+        return value
+
+    return AfterValidator(check)
+
+
 Range = Annotated[tuple[float, float], BeforeValidator(_pair), Field(description="[low, high], both included")]
-IntRange = Annotated[tuple[int, int], BeforeValidator(_pair)]
+Seconds = Annotated[Range, _within(0.01, 60)]
+Decibels = Annotated[Range, _within(-120, 120)]
+Counts = Annotated[tuple[int, int], BeforeValidator(_pair), _within(0, 1000)]
+Units = Annotated[int, Field(ge=1, le=4096)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: immutable, and strict about names and types."""
+    """A part of the configuration: immutable, strict about names and types, and finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _ranges_are_ordered(self) -> Section:
@@ -52,7 +64,7 @@ class SpectrogramConfig(Section):
     """Power spectral density, one value per DFT bin (the seed system's features)."""
 
     kind: Literal["spectrogram"]
-    window_samples: int = Field(ge=8)
+    window_samples: int = Field(ge=8, le=65536)
     hop_samples: int = Field(ge=1)
 
     @property
@@ -64,9 +76,9 @@ class LogMelConfig(Section):
     """Log-mel energies relative to a running mean of themselves, so that gain cancels."""
 
     kind: Literal["log_mel"]
-    window_samples: int = Field(ge=8)
+    window_samples: int = Field(ge=8, le=65536)
     hop_samples: int = Field(ge=1)
-    fft_samples: int = Field(ge=8)
+    fft_samples: int = Field(ge=8, le=65536)
     mel_bins: int = Field(ge=1, le=256)
     low_hz: float = Field(ge=0.0)
     high_hz: float = Field(gt=0.0)
@@ -93,10 +105,10 @@ FeatureConfig = Annotated[SpectrogramConfig | LogMelConfig, Field(discriminator=
 class ModelConfig(Section):
     """Conv1D, then GRUs, then a sigmoid per label at every step. Uni-directional."""
 
-    conv_filters: int = Field(ge=1)
+    conv_filters: Units
     conv_kernel: int = Field(ge=1)
     conv_stride: int = Field(ge=1)
-    gru_units: Annotated[tuple[int, ...], BeforeValidator(_pair)] = Field(min_length=1, max_length=4)
+    gru_units: Annotated[tuple[Units, ...], BeforeValidator(_pair)] = Field(min_length=1, max_length=4)
     dropout: float = Field(ge=0.0, lt=1.0)
 
     @model_validator(mode="after")
@@ -113,11 +125,9 @@ class LabelConfig(Section):
 
 class DetectorConfig(Section):
     threshold: float = Field(gt=0.0, lt=1.0)
-    smoothing_steps: int = Field(ge=1)
+    smoothing_steps: int = Field(ge=1, le=10000)
     refractory_steps: int = Field(ge=0)
-    rearm_ratio: float | None = Field(
-        default=None, gt=0.0, le=1.0, description="fire again only after the score fell below rearm_ratio * threshold"
-    )
+    rearm_ratio: float | None = Field(None, gt=0.0, le=1.0, description="fires again below rearm_ratio * threshold")
 
 
 class SynthConfig(Section):
@@ -126,25 +136,24 @@ class SynthConfig(Section):
     seed: int = Field(ge=0)
     examples: int = Field(ge=1, description="examples that `wakeword synth` writes")
     validation_fraction: float = Field(gt=0.0, lt=1.0)
-    grid_ms: float = Field(gt=0.0)
-    activates: IntRange
-    negatives: IntRange
-    negative_s: Range = Field(description="longer negatives are cut to a random stretch of this length")
-    partial_probability: Probability = Field(
-        description="share of negatives that are the beginning or end of an activate"
-    )
-    partial_share: Range = Field(description="how much of the activate such a piece is")
-    min_take_s: float = Field(gt=0.0)
-    background_dbfs: Range
+    grid_ms: float = Field(gt=0.0, le=10000.0)
+    activates: Counts
+    negatives: Counts
+    negative_s: Seconds = Field(description="longer negatives are cut to a random stretch of this length")
+    partial_probability: Probability = Field(description="share of negatives that are one end of an activate")
+    partial_share: Annotated[Range, _within(0, 1)] = Field(description="how much of the activate such a piece is")
+    reversed_probability: Probability = Field(description="share of the other negatives that are played backwards")
+    min_take_s: float = Field(gt=0.0, le=60.0)
+    background_dbfs: Decibels
     background_absent: Probability = Field(description="share of examples on digital silence")
-    snr_db: Range = Field(description="active speech level over the background's RMS level")
-    gain_db: Range = Field(description="of the finished example; peaks are kept below full scale")
-    example_dbfs: float | None = Field(default=None, le=0.0, description="RMS the finished example is brought to")
-    speed: Range
+    snr_db: Decibels = Field(description="active speech level over the background's RMS level")
+    gain_db: Decibels = Field(description="of the finished example; peaks are kept below full scale")
+    example_dbfs: float | None = Field(None, ge=-120.0, le=0.0, description="RMS the finished example is brought to")
+    speed: Annotated[Range, _within(0.1, 10)]
     speed_probability: Probability
-    filter_db: Range = Field(description="gain of each of three equaliser bands")
+    filter_db: Decibels = Field(description="gain of each of three equaliser bands")
     filter_probability: Probability
-    rt60_s: Range
+    rt60_s: Seconds
     room_probability: Probability
 
 

@@ -51,9 +51,10 @@ def evaluate(
     seed draws the same excerpts. `progress(what, done, total)` is called after each file.
 
     A file that cannot be used is skipped and listed. Raises DataError if nothing is left of a folder, if a file is both
-    positive and negative, if the phrase is unknown, or if `noise` and `snr_db` do not come together.
+    positive and negative, if the phrase is unknown, if `noise` and `snr_db` do not come together, or if
+    `noisy_negatives` comes without them.
     """
-    _refuse_options(target_fa_per_hour, noise, snr_db)
+    _refuse_options(target_fa_per_hour, noise, snr_db, noisy_negatives)
     takes, others = _find(positives, negatives)
     source = Noise(noise, ww.sample_rate_hz, seed) if noise is not None else None
 
@@ -187,11 +188,15 @@ def _column(ww: WakeWord, phrase: str | None) -> int:
     return ww.phrases.index(phrase)
 
 
-def _refuse_options(target_fa_per_hour: float, noise: str | Path | None, snr_db: float | None) -> None:
-    if not target_fa_per_hour > 0:
+def _refuse_options(
+    target_fa_per_hour: float, noise: str | Path | None, snr_db: float | None, noisy_negatives: bool
+) -> None:
+    if not 0 < target_fa_per_hour < float("inf"):
         raise DataError(f"target_fa_per_hour: got {target_fa_per_hour}, expected a positive number")
     if (noise is None) != (snr_db is None):
         raise DataError(f"noise and snr_db: got {noise} and {snr_db}, expected both or neither")
+    if noisy_negatives and noise is None:
+        raise DataError("noisy_negatives: got it without noise, expected a folder of noise to hear them in")
 
 
 def _find(positives: str | Path, negatives: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[Path]]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wakeword.config import SystemConfig
+from wakeword.errors import BundleError
 from wakeword.features import Tables, tables
 
 BATCH_NORM_EPSILON = 1e-3
@@ -40,6 +41,7 @@ class FrontEnd(nn.Module):
         self.register_buffer("mix", mix, persistent=False)
 
     def forward(self, pcm: Tensor, carried: Tensor, norm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """pcm [B, N], carried [B, P], norm [B, F + 1] -> frames [B, F, T], and the next carried and norm."""
         samples = torch.cat([carried, pcm], dim=1)
         windows = samples.unfold(1, len(self.window), self.tables.hop_samples)  # [B, T, W]
         spectrum = torch.fft.rfft(windows * self.window, self.tables.fft_samples)
@@ -152,9 +154,16 @@ def folded_weights(model: WakeModel) -> dict[str, np.ndarray]:
 
 
 def model_from_weights(config: SystemConfig, weights: dict[str, np.ndarray]) -> WakeModel:
-    """A model in eval mode from folded weights: its batch norms do nothing until they are trained again."""
-    model = WakeModel(config, labels=len(weights["head.bias"])).eval()
+    """A model in eval mode from folded weights: its batch norms do nothing until they are trained again.
+
+    Raises BundleError if the weights are not those of this configuration.
+    """
+    model = WakeModel(config, labels=len(weights.get("head.bias", [0]))).eval()
     own = {name.replace("_l0", ""): tensor for name, tensor in model.named_parameters() if "norm" not in name}
+    for name, tensor in own.items():
+        if name not in weights or weights[name].shape != tuple(tensor.shape):
+            got = list(weights[name].shape) if name in weights else "none"
+            raise BundleError(f"weights: {name}: got {got}, expected {list(tensor.shape)}: of another configuration?")
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(torch.from_numpy(weights[name]))

@@ -20,7 +20,8 @@ MAX_CALL_S = 10.0  # longer input is run in pieces, so that memory stays bounded
 def load(bundles: str | Path | Sequence[str | Path], threshold: float | None = None) -> WakeWord:
     """Opens one bundle folder, or several that listen side by side; `threshold` replaces the bundles' own.
 
-    Raises BundleError for a folder that is no bundle, and if several bundles differ in sample rate.
+    Raises BundleError for a folder that is no bundle, if several bundles differ in sample rate, and for a threshold
+    that is not between 0 and 1.
     """
     paths = [bundles] if isinstance(bundles, (str, Path)) else list(bundles)
     return WakeWord([read_bundle(path) for path in paths], threshold)
@@ -81,8 +82,9 @@ class WakeWord:
     def scores(self, pcm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The raw curve of a recording from a fresh start; the stream that `feed` serves is not touched.
 
-        Returns (times_s float64 [T], probabilities float32 [T, K]); a time is the end of its step. Several bundles
-        must share their step.
+        pcm: int16 or float32 mono [N]; what is less than a step at its end is left out. Returns (times_s float64 [T],
+        probabilities float32 [T, K] in 0..1); a time is the end of its step. Raises AudioError for pcm that is
+        unusable, and BundleError if several bundles differ in their step.
         """
         samples = to_float(pcm)
         steps = {word.step_samples for word in self._words}

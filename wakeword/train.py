@@ -33,6 +33,7 @@ from wakeword.model import WakeModel, weighted_loss
 from wakeword.prefetch import prefetched
 from wakeword.validate import validate
 
+CHECKPOINT = Path("training") / "checkpoint.safetensors"
 CHECKPOINT_EVERY_S = 30.0
 REPORT_EVERY_STEPS = 25
 
@@ -63,13 +64,20 @@ class Progress:
 Report = Callable[[dict[str, Any]], None]
 
 
-def train(config: Config, data: TrainingData, out: str | Path, report: Report = lambda event: None) -> Bundle:
+def train(
+    config: Config,
+    data: TrainingData,
+    out: str | Path,
+    report: Report = lambda event: None,
+    start_from: str | Path | None = None,
+) -> Bundle:
     """Trains and writes a bundle into `out`; resumes from `out/training/` if an earlier run was cut off there.
 
+    `start_from` is the folder of an earlier run of the same network, whose best weights this one begins with.
     `report` is called with one dict for every few steps ("step") and every validation ("validation").
     Raises DataError if `out` holds a run with another configuration or other clips, or if training diverges.
     """
-    run = Run(config, data, Path(out))
+    run = Run(config, data, Path(out), start_from)
     held_out = list(data.validation(config.train.validation_examples))
     examples = data.train(run.progress.step * config.train.batch_size)
     saved_s = time.monotonic()
@@ -93,11 +101,13 @@ def train(config: Config, data: TrainingData, out: str | Path, report: Report = 
 class Run:
     """The moving parts of one training run, and how they are saved."""
 
-    def __init__(self, config: Config, data: TrainingData, out: Path) -> None:
+    def __init__(self, config: Config, data: TrainingData, out: Path, start_from: str | Path | None = None) -> None:
         torch.manual_seed(config.train.seed)
         self.config, self.data, self.out = config, data, out
-        self.path = out / "training" / "checkpoint.safetensors"
+        self.path = out / CHECKPOINT
         self.model = WakeModel(config, len(data.phrases)).train()
+        if start_from is not None:
+            self._begin_with(Path(start_from))
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
@@ -204,6 +214,14 @@ class Run:
                     mean.lerp_(now, 1 - decay)
                 else:
                     mean.copy_(now)
+
+    def _begin_with(self, folder: Path) -> None:
+        if not (folder / CHECKPOINT).is_file():
+            raise DataError(f"{folder}: got a folder without {CHECKPOINT}, expected that of an earlier training run")
+        try:
+            self.model.load_state_dict(checkpoint.load(folder / CHECKPOINT)[0]["best"])
+        except (KeyError, RuntimeError):
+            raise DataError(f"{folder}: got weights of another network, expected the sizes of this one") from None
 
     def _restore(self) -> None:
         groups, facts = checkpoint.load(self.path)

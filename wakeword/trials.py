@@ -59,7 +59,7 @@ class Segment:
 
 @dataclass
 class NegativeStream:
-    """What the negatives turned out to be, filled while `blocks` runs."""
+    """What the negatives turned out to be, filled while `negative_blocks` runs."""
 
     segments: list[Segment] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Noise:
         for path in audio_files(folder):
             try:
                 self._files.append((path, soundfile.info(str(path)).duration))
-            except (soundfile.LibsndfileError, OSError):
+            except (soundfile.LibsndfileError, OSError, UnicodeError):
                 self.skipped.append(Skipped(str(path), "not readable audio"))
         self._files = [(path, seconds) for path, seconds in self._files if seconds > 0]
         if not self._files:

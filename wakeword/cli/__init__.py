@@ -6,7 +6,9 @@ mistakes; `main` turns that into one line on stderr and exit code 2.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -16,10 +18,10 @@ import typer
 from wakeword.errors import MissingExtraError, WakewordError
 
 VERBS = {
-    "train": "Train a wake word from folders of recordings.",
+    "train": "Train a wake word from recordings, or from its text.",
     "synth": "Write a dataset of labelled examples.",
     "evaluate": "Measure a bundle's misses and false accepts.",
-    "export": "Write a trained checkpoint as a bundle.",
+    "export": "Write the ONNX graph of a bundle again, on its own.",
     "listen": "Listen to a microphone, a wav file or stdin.",
     "info": "Print every number of a configuration or bundle.",
     "demo": "Make clips, train, listen and draw, in minutes.",
@@ -43,9 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
     Anything else that goes wrong is ours: the exception comes through, and Python exits with 1.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what a terminal cannot show
     try:
         code = _run(arguments)
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         return code
     except WakewordError as error:
         return _complain(str(error))
@@ -59,6 +64,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         _abandon_stdout()
         return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _abandon_stdout()
+        return _complain(f"{error.filename or 'output'}: cannot be written: {error.strerror}")
 
 
 def _run(arguments: list[str]) -> int:
@@ -124,4 +134,5 @@ def _complain(message: str) -> int:
 
 def _abandon_stdout() -> None:
     """Whoever read our output is gone; without this, Python complains again when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

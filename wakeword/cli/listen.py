@@ -24,7 +24,9 @@ def command(
     ] = None,
     wav: Annotated[Path | None, typer.Option(help="Listen to this recording (any common format).")] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Listen to raw 16-bit PCM, or WAV, from a pipe.")] = False,
-    rate: Annotated[int | None, typer.Option(metavar="HZ", help="Rate of raw --stdin. Default: the bundle's.")] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=1, metavar="HZ", help="Of raw --stdin; default: the bundle's.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Microphone: its name, part of its name, or its index.")] = None,
     list_devices: Annotated[bool, typer.Option("--list-devices", help="Show the microphones and stop.")] = False,
     threshold: Annotated[float | None, typer.Option(help="Between 0 and 1, instead of the bundle's own.")] = None,
@@ -64,8 +66,8 @@ def _check_choice(wav: Path | None, stdin: bool, rate: int | None, device: str |
         raise WakewordError("--rate: got it without --stdin; files and microphones know their own rate")
     if chime_out and not wav:
         raise WakewordError("--chime-out: got it without --wav, expected a recording to lay the chimes over")
-    if stdin and sys.stdin.isatty():
-        raise WakewordError("--stdin: got a terminal, expected sound through a pipe")
+    if stdin and (sys.stdin is None or sys.stdin.isatty()):
+        raise WakewordError("--stdin: got no pipe, expected sound through a pipe")
 
 
 def _source(wav: Path | None, stdin: bool, rate_hz: int, device: str | None) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,9 @@ def command(
         Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead of --clips.")
     ] = None,
     config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
+    start_from: Annotated[
+        Path | None, typer.Option(help="An earlier run's folder, whose weights to begin with.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder. Default: models/PHRASE.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: half the cores.")] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Train for at most so many minutes.")] = None,
@@ -43,4 +47,13 @@ def command(
     else:
         folder = clips or spoken_clips(phrase, report)
         examples = rendered(open_clips(folder, settings, [phrase] if phrase else None, report), settings, workers)
-    train_bundle(settings, examples, out or Path("models") / examples.phrases[0].replace(" ", "_"), report)
+    train_bundle(settings, examples, out or Path("models") / folder_name(examples.phrases[0]), report)
+
+
+def folder_name(phrase: str) -> str:
+    """A phrase as the name of a folder, on every system.
+
+    >>> folder_name("hey computer"), folder_name("What's up?")
+    ('hey_computer', 'What_s_up')
+    """
+    return re.sub(r"\W+", "_", phrase).strip("_") or "wakeword"

@@ -22,7 +22,7 @@ from wakeword.errors import DataError
 from wakeword.train import TrainingData, train
 
 Report = Callable[[dict[str, Any]], None]
-LISTED_FILES = 5  # of those that were skipped
+LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
 def reporter(as_json: bool) -> Report:
@@ -42,8 +42,8 @@ def open_clips(folder: Path, config: Config, phrases: Sequence[str] | None, repo
     opened = open_folder(
         folder, config, phrases, progress=lambda done, total: report({"event": "decoding", "done": done, "of": total})
     )
-    listed = [f"{one.path}: {one.reason}" for one in opened.rejected[:LISTED_FILES]]
-    report({"event": "clips", **opened.summary(), "skipped": listed})
+    skipped = [f"{one.path}: {one.reason}" for one in opened.rejected]
+    report({"event": "clips", **opened.summary(), "skipped": skipped})
     return opened
 
 
@@ -65,6 +65,8 @@ def from_dataset(folder: Path, config: Config) -> TrainingData:
     clips = list(read_manifest(folder / MANIFEST_NAME))
     sides = {side: [clip for clip in clips if clip.split == side] for side in ("train", "validation")}
     phrases = sorted({event.label for clip in clips for event in clip.events if event.kind == "activate"})
+    if not phrases:
+        raise DataError(f"{folder}: got examples without a single activate, expected some: see synth.activates")
     for side, found in sides.items():
         if not found:
             raise DataError(f"{folder}: got no {side} examples, expected a dataset of `wakeword synth`")
@@ -84,9 +86,11 @@ def from_dataset(folder: Path, config: Config) -> TrainingData:
     )
 
 
-def train_bundle(config: Config, data: TrainingData, out: Path, report: Report) -> Bundle:
-    """Trains, and reports the bundle that was written."""
-    bundle = train(config, data, out, report)
+def train_bundle(
+    config: Config, data: TrainingData, out: Path, report: Report, start_from: Path | None = None
+) -> Bundle:
+    """Trains, and reports the bundle that was written. Raises what `wakeword.train.train` does."""
+    bundle = train(config, data, out, report, start_from)
     card = bundle.card
     report({"event": "bundle", "path": str(out), "phrases": card.phrases, "thresholds": card.thresholds})
     return bundle
@@ -117,8 +121,7 @@ def _progress_text(event: dict[str, Any]) -> str:
 def _result_text(event: dict[str, Any]) -> str:
     if event["event"] == "clips":
         sides = [f"{side}: " + _side_text(event[side]) for side in ("train", "validation")]
-        skipped = [f"skipped {event['rejected']} files", *event["skipped"]] if event["rejected"] else []
-        return "\n".join([*sides, *skipped])
+        return "\n".join([*sides, *_skipped_lines(event["skipped"])])
     if event["event"] == "validation":
         mark = " (best)" if event["best"] else ""
         return (
@@ -134,6 +137,11 @@ def _result_text(event: dict[str, Any]) -> str:
         f"{p!r} at threshold {t:.3f}" for p, t in zip(event["phrases"], event["thresholds"], strict=True)
     )
     return f"wrote {event['path']}: {phrases}"
+
+
+def _skipped_lines(files: list[str]) -> list[str]:
+    more = [f"  and {len(files) - LISTED_FILES} more: --json lists all"] if len(files) > LISTED_FILES else []
+    return [f"skipped {len(files)} files:", *(f"  {file}" for file in files[:LISTED_FILES]), *more] if files else []
 
 
 def _side_text(kinds: dict[str, dict[str, float]]) -> str:

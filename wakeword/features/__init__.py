@@ -40,7 +40,7 @@ class Tables:
     fft_samples: int
     bin_gain: np.ndarray
     mix: np.ndarray | None
-    norm: RunningNorm | None
+    norm: RunningNorm | None  # None: energies come out as they are
 
     @property
     def bins(self) -> int:

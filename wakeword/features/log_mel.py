@@ -13,6 +13,7 @@ from wakeword.features import RunningNorm, Tables
 
 
 def tables(config: LogMelConfig, sample_rate_hz: int) -> Tables:
+    """A periodic Hann window, the unit above, the mel bands and the running mean's constants."""
     window = np.hanning(config.window_samples + 1)[:-1]
     gain = np.full(config.fft_samples // 2 + 1, (2.0 / window.sum()) ** 2)
     norm = RunningNorm(

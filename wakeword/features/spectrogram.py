@@ -14,6 +14,7 @@ from wakeword.features import Tables
 
 
 def tables(config: SpectrogramConfig, sample_rate_hz: int) -> Tables:
+    """A symmetric Hann window and the scale of the density above; no bands and no normalisation."""
     window = np.hanning(config.window_samples)
     gain = np.full(config.bins, 2.0)
     gain[0] = 1.0

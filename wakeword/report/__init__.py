@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from wakeword.audio import replacing
+from wakeword.bundle import write_bytes
 from wakeword.evaluation import Evaluation
 from wakeword.report.page import render_page
 from wakeword.report.plot import det_png, det_svg
@@ -23,12 +23,7 @@ def write_report(evaluation: Evaluation, folder: str | Path, about: dict[str, An
     folder, about = Path(folder), about or {}
     page = render_page(evaluation, det_svg(evaluation), about)
     content = json.dumps({**about, **evaluation.to_dict()}, indent=1, allow_nan=False)
-    _write(folder / PNG_NAME, det_png(evaluation))
-    _write(folder / JSON_NAME, content.encode())
-    _write(folder / PAGE_NAME, page.encode())
+    write_bytes(folder / PNG_NAME, det_png(evaluation))
+    write_bytes(folder / JSON_NAME, content.encode())
+    write_bytes(folder / PAGE_NAME, page.encode())
     return folder / PAGE_NAME
-
-
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as temporary:
-        Path(temporary).write_bytes(content)

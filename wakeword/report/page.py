@@ -27,10 +27,7 @@ def render_page(evaluation: Evaluation, plot_svg: str, about: dict[str, Any]) ->
         verdict="good" if evaluation.supported else "open",
         claim=escape(evaluation.claim),
         warning=f'<p class="claim open">{escape(evaluation.warning)}</p>' if evaluation.warning else "",
-        points=_point("own", "The bundle's own threshold", evaluation.own, evaluation)
-        + _point(
-            "chosen", f"Chosen here for {evaluation.target_fa_per_hour:g} per hour", evaluation.chosen, evaluation
-        ),
+        points=_points(evaluation),
         plot=plot_svg,
         targets=_targets(evaluation),
         negatives=_negatives(evaluation),
