@@ -144,3 +144,13 @@ def test_early_stop_ends_after_the_patience(tmp_path: Path) -> None:
     events: list[dict] = []
     train(config, chirps(config), tmp_path, events.append)
     assert len([event for event in events if event["event"] == "validation"]) < 20
+
+
+def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
+    config = tiny(max_steps=2, validate_every_steps=2)
+    first = train(config, chirps(config), tmp_path / "first")
+    still = tiny(max_steps=1, validate_every_steps=1, learning_rate=1e-12, warmup_steps=0, weight_decay=0.0)
+    second = train(still, chirps(still), tmp_path / "second", start_from=tmp_path / "first")
+    np.testing.assert_allclose(second.weights()["head.weight"], first.weights()["head.weight"], atol=0.05)
+    with pytest.raises(DataError, match="expected that of an earlier training run"):
+        train(config, chirps(config), tmp_path / "third", start_from=tmp_path)
