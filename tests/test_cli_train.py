@@ -46,6 +46,8 @@ def test_train_writes_a_bundle_that_listens_and_says_where_it_stands(clips: Path
     assert wakeword.load(out).phrases == ["hey test"]
     assert cli.main([*words, "--json"]) == 0, "a finished run is finished again, not trained again"
     assert not any(event["event"] == "step" for event in lines(capsys))
+    assert cli.main([*words, "--out", str(tmp_path / "other"), "--start-from", str(tmp_path)]) == 2
+    assert "expected that of an earlier training run" in capsys.readouterr().err
 
 
 def test_a_dataset_trains_the_same_way_as_clips(clips: Path, tmp_path: Path, capsys) -> None:

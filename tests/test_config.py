@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from wakeword.config import Config, config_names, load_config, override
 from wakeword.errors import ConfigError
+from wakeword.info import parameters
 
 DEFAULT = load_config("default")
 DEFAULT_TEXT = (Path(__file__).parent.parent / "configs" / "default.toml").read_text("utf-8")
@@ -64,6 +65,18 @@ def test_files_that_are_not_there_or_not_text_are_named(tmp_path: Path) -> None:
         load_config(tmp_path / "binary.toml")
     with pytest.raises(ConfigError, match=r"got 'nonsense', expected a \.toml file or one of \['activate', "):
         load_config("nonsense")
+
+
+def test_a_folder_that_bears_a_configuration_s_name_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "default").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_config("default") == DEFAULT
+
+
+def test_the_default_network_has_60_to_150_thousand_parameters() -> None:
+    assert 60_000 <= parameters(DEFAULT) <= 150_000
 
 
 def test_override_replaces_values_and_checks_them_like_a_file() -> None:

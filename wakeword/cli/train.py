@@ -47,7 +47,7 @@ def command(
     else:
         folder = clips or spoken_clips(phrase, report)
         examples = rendered(open_clips(folder, settings, [phrase] if phrase else None, report), settings, workers)
-    train_bundle(settings, examples, out or Path("models") / folder_name(examples.phrases[0]), report)
+    train_bundle(settings, examples, out or Path("models") / folder_name(examples.phrases[0]), report, start_from)
 
 
 def folder_name(phrase: str) -> str:
