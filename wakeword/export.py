@@ -17,6 +17,7 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from wakeword.audio import to_float, to_int16
 from wakeword.bundle import Card
 from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
@@ -227,7 +228,7 @@ def golden_signal(config: SystemConfig, seconds: float = 4.0) -> np.ndarray:
     sweep = 0.1 * np.sin(2 * np.pi * np.cumsum(sweep_hz) / config.audio.sample_rate_hz)
     noise = 0.05 * np.random.default_rng(0).standard_normal(count) * (np.sin(2 * np.pi * 3 * time_s) > 0)
     level = np.select([time_s < 0.2, time_s < 3.0, time_s < 3.5], [0.0, 1.0, 8.0], 0.0)
-    return np.clip(np.rint((sweep + noise) * level * 32768), -32768, 32767).astype(np.int16)
+    return to_int16((sweep + noise) * level)
 
 
 def run_graph(graph: bytes, pcm: np.ndarray, chunk_samples: list[int]) -> np.ndarray:
@@ -252,7 +253,7 @@ def export(model: WakeModel, card: Card) -> tuple[bytes, dict[str, np.ndarray], 
     weights = folded_weights(model)
     graph = build_graph(card.config, weights, graph_metadata(card))
     pcm = golden_signal(card.config)
-    samples, step = pcm.astype(np.float32) / 32768, card.config.step_samples
+    samples, step = to_float(pcm), card.config.step_samples
     got = run_graph(graph, samples, [step, 4 * step, 2 * step, 7 * step])
     with torch.inference_mode():
         expected = torch.sigmoid(stream_logits(model, torch.from_numpy(samples)[None], step))[0].numpy()

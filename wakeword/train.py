@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from wakeword import checkpoint
+from wakeword.audio import FULL_SCALE
 from wakeword.bundle import Bundle, Card, write_bundle
 from wakeword.clips import Example
 from wakeword.config import Config, SystemConfig
@@ -118,7 +119,8 @@ class Run:
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=config.train.learning_rate)
         self.progress = Progress()
-        self.identity = _identity(config, data)
+        self.start_from = None if start_from is None else Path(start_from).name
+        self.identity = _identity(config, data, self.start_from)
         if self.path.exists():
             self._restore()
 
@@ -189,7 +191,7 @@ class Run:
             config=SystemConfig.model_validate(self.config.model_dump(include=set(SystemConfig.model_fields))),
             provenance={
                 **self.data.provenance,
-                "training": {**self.facts(), "validation": result.summary()},
+                "training": {**self.facts(), "start_from": self.start_from, "validation": result.summary()},
                 "synth": self.config.synth.model_dump(),
                 "train": self.config.train.model_dump(),
             },
@@ -241,17 +243,17 @@ def batches(examples: Iterator[Example], config: Config, phrases: list[str]) -> 
         batch = list(islice(examples, config.train.batch_size))
         if len(batch) < config.train.batch_size:
             raise DataError(f"training examples: got an end after {len(batch)} of a batch, expected an endless supply")
-        pcm = torch.from_numpy(np.stack([example.pcm for example in batch])).float() / 32768
+        pcm = torch.from_numpy(np.stack([example.pcm for example in batch])).float() / FULL_SCALE
         pairs = [targets(example.events, phrases, config) for example in batch]
         yield pcm, *(torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
 
 
-def _identity(config: Config, data: TrainingData) -> str:
+def _identity(config: Config, data: TrainingData, start_from: str | None) -> str:
     """What must be equal for a checkpoint to be gone on with: all but the limits of the run's length."""
     values = config.model_dump()
     for limit in ("max_minutes", "max_steps", "patience"):
         values["train"].pop(limit)
-    content = json.dumps([values, data.phrases, data.provenance], sort_keys=True, default=str)
+    content = json.dumps([values, data.phrases, data.provenance, start_from], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

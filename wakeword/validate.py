@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from wakeword.audio import FULL_SCALE
 from wakeword.clips import Event, Example
 from wakeword.config import Config
 from wakeword.detector import smooth
@@ -77,7 +78,7 @@ def validate(model: WakeModel, examples: Iterable[Example], phrases: Sequence[st
 
 def _scored(model: WakeModel, examples: Iterator[Example], phrases: Sequence[str], config: Config) -> Iterator[_Scored]:
     while batch := list(islice(examples, VALIDATION_BATCH)):
-        pcm = torch.from_numpy(np.stack([example.pcm for example in batch])).float() / 32768
+        pcm = torch.from_numpy(np.stack([example.pcm for example in batch])).float() / FULL_SCALE
         pairs = [targets(example.events, phrases, config) for example in batch]
         target, weight = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
         with torch.inference_mode():

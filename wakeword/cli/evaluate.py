@@ -31,6 +31,8 @@ def command(
 
     Writes evaluation.json, det.png and index.html, a page that needs nothing else.
     """
+    import matplotlib  # noqa: F401 - if it is missing, better said now than after an hour of listening
+
     import wakeword
     from wakeword.evaluate import evaluate
     from wakeword.report import write_report

@@ -12,8 +12,8 @@ LISTED_FILES = 10  # of those that were skipped; dataset.json has them all
 
 def command(
     config: Annotated[str, typer.Argument(help="A .toml file, or the name of a packaged configuration.")],
-    clips: Annotated[Path, typer.Option(help="Folder with activates/ negatives/ backgrounds/.")],
     out: Annotated[Path, typer.Option(help="Folder for audio/, dataset.json and manifest.jsonl.")],
+    clips: Annotated[Path, typer.Option(help="Folder with activates/ negatives/ backgrounds/.")] = Path("clips"),
     phrase: Annotated[list[str] | None, typer.Option(help="The wake word; repeat it for several words.")] = None,
     examples: Annotated[int | None, typer.Option(min=1, help="How many, instead of what the file says.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: all cores.")] = None,
