@@ -77,6 +77,16 @@ def test_a_graph_made_for_other_features_is_refused(copy: Path) -> None:
         wakeword.load(copy)
 
 
+def test_weights_of_another_configuration_are_named(tiny_bundle: Path) -> None:
+    from wakeword.model import model_from_weights
+
+    bundle = read_bundle(tiny_bundle)
+    weights = bundle.weights()
+    del weights["gru.0.bias_hh"]
+    with pytest.raises(BundleError, match=r"weights: gru\.0\.bias_hh: got none, expected \[\d+\]"):
+        model_from_weights(bundle.card.config, weights)
+
+
 def test_an_interrupted_write_is_no_bundle(copy: Path) -> None:
     (copy / CARD).unlink()
     with pytest.raises(BundleError, match="not a model bundle"):

@@ -45,6 +45,10 @@ def test_the_packaged_configurations_are_known_by_name() -> None:
         ("low_hz = 60.0", "low_hz = 7700.0", r"low_hz 7700\.0 is not below high_hz"),
         ("conv_kernel = 8", "conv_kernel = 800", r"example_s 6\.0 is shorter than one output's view of 8\.015 s"),
         ("[audio]", "[audio", r"not valid TOML"),
+        ("example_s = 6.0", "example_s = inf", r"audio\.example_s: got inf, should be a finite number"),
+        ("gru_units = [96, 96]", "gru_units = [0]", r"model\.gru_units\.0: got 0, .*greater than or equal to 1"),
+        ("speed = [0.88, 1.14]", "speed = [0.0, 1.14]", r"speed: got \[0\.0, 1\.14\], expected two numbers from 0\.1"),
+        ("rt60_s = [0.1, 0.7]", "rt60_s = [nan, 0.7]", r"rt60_s\.0: got nan, should be a finite number"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
