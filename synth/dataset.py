@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from synth.build import Clips, in_batches
-from wakeword.audio import replacing, write
+from wakeword.audio import write
 from wakeword.clips import MANIFEST_NAME, Clip, write_manifest
-from wakeword.errors import DataError
+from wakeword.errors import DataError, FileError
+from wakeword.files import LOCK_NAME, locked, replacing
 
 FORMAT = 1
-DATASET_NAME, JOURNAL_NAME, LOCK_NAME = "dataset.json", ".journal.jsonl", ".lock"
+DATASET_NAME, JOURNAL_NAME = "dataset.json", ".journal.jsonl"
 Progress = Callable[[int, int], None]
 
 
@@ -31,15 +30,14 @@ def write_dataset(clips: Clips, out: str | Path, workers: int = 0, progress: Pro
     """Renders `clips.config.synth.examples` examples into `out` and returns what dataset.json says.
 
     `progress(done, total)` is called after each batch. Raises DataError if the folder holds a dataset of another
-    configuration or of other clips, or if another run is writing it, and AudioError if it cannot be written.
+    configuration or of other clips, and FileError if another run is writing it or it cannot be written.
     """
     out = Path(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with _locked(out / LOCK_NAME):
+    with locked(out):
+        try:
             return _write(clips, out, workers, progress)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from None
+        except OSError as error:
+            raise FileError(f"{out}: cannot be written: {error.strerror or error}") from None
 
 
 def _write(clips: Clips, out: Path, workers: int, progress: Progress | None) -> dict[str, Any]:
@@ -139,25 +137,3 @@ def _write_batch(out: Path, clips: Clips, split: str, indices: list[int]) -> lis
         fields = {"samples": len(example.pcm), "events": list(example.events), "recipe": example.recipe}
         written.append(Clip(path=path, sample_rate_hz=rate, split=split, **fields))
     return written
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock that the system takes back even from a killed process. Raises DataError if somebody else has it."""
-    with open(path, "w") as file:
-        try:
-            _lock(file.fileno())
-        except OSError:
-            raise DataError(f"{path.parent}: another run is writing this dataset, expected it to be alone") from None
-        yield
-
-
-def _lock(descriptor: int) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

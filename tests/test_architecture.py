@@ -21,14 +21,14 @@ ROOMS = ("wakeword", "synth", "firmware_export")
 
 # What a room may use of `wakeword`. `wakeword` uses neither of the others, but for its command line.
 FROM_WAKEWORD = {
-    "synth": {"errors", "config", "audio", "clips"},
+    "synth": {"errors", "files", "config", "audio", "clips"},
     "firmware_export": {"errors", "config", "audio", "features", "bundle", "detector"},
 }
 
 # Inside wakeword: a file or folder imports only from lines above its own.
 FLOORS = (
     {"errors"},
-    {"config"},
+    {"config", "files"},
     {"audio"},
     {"clips", "detector", "features", "prefetch"},
     {"bundle", "labels", "metrics", "sources"},

@@ -14,14 +14,14 @@ from wakeword.audio import (
     StreamResampler,
     read,
     read_blocks,
-    replacing,
     rms,
     speech_activity,
     to_float,
     to_int16,
     write,
 )
-from wakeword.errors import AudioError
+from wakeword.errors import AudioError, FileError
+from wakeword.files import locked, replacing
 
 RATE_HZ = 16000
 
@@ -153,7 +153,7 @@ def test_a_finished_write_replaces_the_old_file_and_makes_folders(tmp_path: Path
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(AudioError, match=r"a\.wav: cannot be written: "):
+    with pytest.raises(FileError, match=r"a\.wav: cannot be written: "):
         write(tmp_path / "file" / "a.wav", np.zeros(4, np.int16), RATE_HZ)
     with pytest.raises(AudioError, match=r"cannot write \.mp3, expected \.wav or \.flac"):
         write(tmp_path / "a.mp3", np.zeros(4, np.int16), RATE_HZ)
@@ -181,3 +181,14 @@ def tone(samples: int, hz: float, rate_hz: int) -> np.ndarray:
 def resampled(pcm: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     resampler = StreamResampler(from_hz, to_hz)
     return np.concatenate([resampler.feed(pcm), resampler.flush()])
+
+
+def test_a_folder_is_written_by_one_run_at_a_time(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / "run"),
+        pytest.raises(FileError, match="another run is writing into it"),
+        locked(tmp_path / "run"),
+    ):
+        pass
+    with locked(tmp_path / "run"):
+        pass

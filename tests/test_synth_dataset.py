@@ -17,7 +17,8 @@ from synth_clips import make_clips, tiny
 
 from synth import dataset, open_clips, stream, write_dataset
 from wakeword.clips import read_manifest
-from wakeword.errors import DataError
+from wakeword.errors import DataError, FileError
+from wakeword.files import locked
 
 EXAMPLES = 24
 
@@ -136,7 +137,7 @@ def test_a_folder_of_something_else_is_refused(folder: Path, tmp_path: Path) -> 
 def test_two_runs_into_one_folder_are_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     clips = open_clips(folder, tiny(examples=4))
-    with dataset._locked(tmp_path / "out" / dataset.LOCK_NAME), pytest.raises(DataError, match="another run"):
+    with locked(tmp_path / "out"), pytest.raises(FileError, match="another run"):
         write_dataset(clips, tmp_path / "out")
 
 

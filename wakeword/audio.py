@@ -5,8 +5,6 @@ All arrays here are mono, shape [N].
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +13,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from wakeword.errors import AudioError
+from wakeword.errors import AudioError, FileError
+from wakeword.files import replacing
 
 FULL_SCALE = 32768
 LOUDEST = 1e6  # in float samples, of which full scale is 1
@@ -83,7 +82,7 @@ def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
             yield file
     except (soundfile.LibsndfileError, RuntimeError, OSError, UnicodeError) as error:
         said = str(error).splitlines()[0].removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
-        reason = said if os.path.isfile(path) else "no such file"
+        reason = said if Path(path).is_file() else "no such file"
         raise AudioError(f"{path}: not readable audio: {reason}") from None
 
 
@@ -153,44 +152,24 @@ class StreamResampler:
 def write(path: str | Path, pcm: np.ndarray, sample_rate_hz: int) -> None:
     """Writes float32 or int16 [N] as 16-bit wav or flac (by suffix), under a temporary name and then renamed.
 
-    Raises AudioError for another suffix, or if the file cannot be written.
+    Raises AudioError for another suffix, FileError if the file cannot be written.
     """
     samples = pcm if pcm.dtype == np.int16 else to_int16(pcm)
     suffix = Path(path).suffix.lower()
     if suffix not in WRITTEN_FORMATS:
         raise AudioError(f"{path}: cannot write {suffix or 'a file without suffix'}, expected .wav or .flac")
-    with replacing(path) as temporary:
+    with replacing_audio(path) as temporary:
         soundfile.write(temporary, samples, sample_rate_hz, "PCM_16", format=WRITTEN_FORMATS[suffix])
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[str]:
-    """Yields a temporary name beside `path`; on success it is renamed over it, on failure removed.
-
-    Raises AudioError if it, or its folder, cannot be written.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be written: {error.strerror or error}") from None
-    os.close(handle)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_UMASK)
-        os.replace(temporary, path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise AudioError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-
-
-# Temporary files are made private; what they become gets the permissions that any new file gets. Asked for once, while
-# importing, because the only way to ask is to set it, and threads share it.
-_UMASK = os.umask(0)
-os.umask(_UMASK)
+def replacing_audio(path: str | Path) -> Iterator[str]:
+    """`wakeword.files.replacing` for what libsndfile writes; it says of a full disk only "System error"."""
+    with replacing(path) as temporary:
+        try:
+            yield temporary
+        except soundfile.LibsndfileError as error:
+            raise FileError(f"{path}: cannot be written (is the disk full?): {error}") from None
 
 
 def rms(pcm: np.ndarray) -> float:

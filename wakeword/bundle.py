@@ -23,9 +23,9 @@ import safetensors.numpy
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 
-from wakeword.audio import replacing
 from wakeword.config import Section, SystemConfig
 from wakeword.errors import BundleError
+from wakeword.files import write_bytes
 
 FORMAT_VERSION = 1
 CARD, GRAPH, WEIGHTS, GOLDEN = "model.json", "model.onnx", "weights.safetensors", "golden.npz"
@@ -81,7 +81,7 @@ def write_bundle(
 ) -> Bundle:
     """Writes a bundle into `path`, made if absent. One already there ends with the first write: its card goes first.
 
-    `golden` is (pcm int16 [N], probabilities float32 [T, K]). Raises AudioError if a file cannot be written.
+    `golden` is (pcm int16 [N], probabilities float32 [T, K]). Raises FileError if a file cannot be written.
     """
     packed = io.BytesIO()
     np.savez_compressed(packed, pcm=golden[0], probabilities=golden[1])
@@ -107,12 +107,6 @@ def read_bundle(path: str | Path) -> Bundle:
         if _sha256(_read_file(folder / name)) != card.sha256.get(name):
             raise BundleError(f"{folder / name}: damaged: its checksum is not the one in {CARD}")
     return Bundle(folder, card)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all. Raises AudioError if it cannot be written."""
-    with replacing(path) as temporary:
-        Path(temporary).write_bytes(content)
 
 
 def _read_card(path: Path) -> Card:

@@ -10,14 +10,14 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
-from wakeword.bundle import write_bytes
 from wakeword.errors import DataError
+from wakeword.files import write_bytes
 
 
 def save(path: Path, groups: dict[str, dict[str, torch.Tensor]], facts: dict[str, Any]) -> None:
     """Writes named groups of tensors and JSON-able facts; an older checkpoint stays until the new one is complete.
 
-    Raises AudioError if the file cannot be written.
+    Raises FileError if the file cannot be written.
     """
     flat = {
         f"{group}/{name}": t.detach().clone().contiguous() for group, ts in groups.items() for name, t in ts.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from wakeword.audio import WRITTEN_FORMATS, native_rate_hz, read_blocks, replacing, to_int16
+from wakeword.audio import WRITTEN_FORMATS, native_rate_hz, read_blocks, replacing_audio, to_int16
 from wakeword.errors import AudioError
 from wakeword.microphone import portaudio
 
@@ -67,7 +67,7 @@ def write_with_chimes(path: Path, recording: Path, times_s: Iterable[float]) -> 
     rate_hz = native_rate_hz(recording)
     sound = chime(rate_hz)
     starts = [round(time_s * rate_hz) for time_s in times_s]
-    with replacing(path) as temporary:
+    with replacing_audio(path) as temporary:
         form = WRITTEN_FORMATS[path.suffix.lower()]
         with soundfile.SoundFile(temporary, "w", rate_hz, 1, "PCM_16", format=form) as file:
             done_samples = 0

@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import ValidationError
 
-from wakeword.audio import read, replacing, to_int16
+from wakeword.audio import read, to_int16
 from wakeword.config import Section
 from wakeword.errors import DataError
+from wakeword.files import replacing
 
 MANIFEST_NAME = "manifest.jsonl"
 KINDS = ("activates", "negatives", "backgrounds")

@@ -13,6 +13,10 @@ class AudioError(WakewordError):
     """A recording, a sound device or an array of samples that cannot be used."""
 
 
+class FileError(WakewordError):
+    """A file or folder that cannot be written, or that another run is writing."""
+
+
 class BundleError(WakewordError):
     """A model folder that is missing, damaged, newer than this program, or not what its files say."""
 

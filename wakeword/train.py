@@ -29,6 +29,7 @@ from wakeword.clips import Example
 from wakeword.config import Config, SystemConfig
 from wakeword.errors import DataError
 from wakeword.export import export
+from wakeword.files import locked
 from wakeword.labels import targets
 from wakeword.model import WakeModel, weighted_loss
 from wakeword.prefetch import prefetched
@@ -76,9 +77,15 @@ def train(
 
     `start_from` is the folder of an earlier run of the same network, whose best weights this one begins with.
     `report` is called with one dict for every few steps ("step") and every validation ("validation").
-    Raises DataError if `out` holds a run with another configuration or other clips, or if training diverges.
+    Raises FileError if `out` cannot be written or another run is writing it, DataError if it holds a run with another
+    configuration or other clips, or if training diverges.
     """
-    run = Run(config, data, Path(out), start_from)
+    with locked(Path(out) / "training"):
+        return _train(Run(config, data, Path(out), start_from), report)
+
+
+def _train(run: Run, report: Report) -> Bundle:
+    config, data = run.config, run.data
     held_out = list(data.validation(config.train.validation_examples))
     examples = data.train(run.progress.step * config.train.batch_size)
     saved_s = time.monotonic()

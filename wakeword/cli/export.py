@@ -16,9 +16,10 @@ def command(
     """Rebuild the ONNX graph of a bundle from its weights, prove it equal to torch, and write it on its own."""
     import json
 
-    from wakeword.bundle import read_bundle, write_bytes
+    from wakeword.bundle import read_bundle
     from wakeword.errors import BundleError
     from wakeword.export import PARITY_TOLERANCE, export
+    from wakeword.files import write_bytes
     from wakeword.model import model_from_weights
 
     if out.suffix != ".onnx":

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from wakeword.bundle import write_bytes
 from wakeword.evaluation import Evaluation
+from wakeword.files import write_bytes
 from wakeword.report.page import render_page
 from wakeword.report.plot import det_png, det_svg
 
@@ -18,7 +18,7 @@ def write_report(evaluation: Evaluation, folder: str | Path, about: dict[str, An
     """Writes the three files into `folder` (made if absent) and returns the page's path.
 
     `about` says what was evaluated on what; it leads the JSON and ends the page. Each file replaces an older one only
-    when it is complete. Raises AudioError if the folder cannot be written.
+    when it is complete. Raises FileError if the folder cannot be written.
     """
     folder, about = Path(folder), about or {}
     page = render_page(evaluation, det_svg(evaluation), about)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wakeword.bundle import write_bytes
 from wakeword.clips import Event
 from wakeword.detector import Detection, smooth
+from wakeword.files import write_bytes
 from wakeword.stream import WakeWord
 
 SAID, SCORE, HEARD, WAVE = "#b9d7ea", "#1b4965", "#c1121f", "#8d99ae"

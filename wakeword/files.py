@@ -1,0 +1,80 @@
+"""Files that are whole or not there, and folders that one run at a time writes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wakeword.errors import FileError
+
+LOCK_NAME = ".lock"
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[str]:
+    """Yields a temporary name beside `path`; on success it is renamed over it, on failure removed.
+
+    Raises FileError if it, or its folder, cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
+    os.close(handle)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_UMASK)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+# Temporary files are made private; what they become gets the permissions that any new file gets. Asked for once, while
+# importing, because the only way to ask is to set it, and threads share it.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Writes a file whole or not at all. Raises FileError if it cannot be written."""
+    with replacing(path) as temporary:
+        Path(temporary).write_bytes(content)
+
+
+@contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Makes a folder and holds its lock, which the system takes back even from a killed process.
+
+    Raises FileError if another run has the lock, or if the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / LOCK_NAME, "w")  # noqa: SIM115 - closed below, after the body
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    with file:
+        try:
+            _lock(file.fileno())
+        except OSError:
+            raise FileError(f"{folder}: another run is writing into it, expected it to be alone") from None
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
