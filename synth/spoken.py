@@ -23,8 +23,9 @@ from wakeword.audio import db_to_gain, read, rms, speech_activity, write
 from wakeword.clips import Event
 from wakeword.errors import DataError
 
-VERSION = 1  # raise it when the same phrase gives other clips
-ACTIVATES, NEAR_MISSES, NEGATIVES = 400, 40, 700
+VERSION = 2  # raise it when the same phrase gives other clips
+ACTIVATES, NEGATIVES = 400, 700
+NEAR_MISS_TURNS = 4  # how often each is said while every other sentence is said once
 BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000
 BABBLE_VOICES, BABBLES, NOISES = 6, 6, 4
 SCENE_SLOT_S, SCENE_NOISE_DBFS, SCENE_SNR_DB = 3.5, -40.0, 10.0
@@ -91,7 +92,7 @@ def _fill(work: Path, phrase: str, seed: int, progress: Progress) -> None:
     heard = [name for name in voices() if not _kept_out(name)]
     espeak_clips([phrase], work / "activates", ACTIVATES, seed, heard)
     progress(1, 3)
-    negatives = [*near_misses(phrase, NEAR_MISSES, rng), *(text for text in SENTENCES if phrase.lower() not in text)]
+    negatives = near_misses(phrase) * NEAR_MISS_TURNS + [text for text in SENTENCES if phrase.lower() not in text]
     espeak_clips(negatives, work / "negatives", NEGATIVES, seed + 1, heard)
     progress(2, 3)
     _write_backgrounds(work, rng)

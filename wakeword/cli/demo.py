@@ -29,7 +29,12 @@ def command(
     from wakeword.report.scene import draw_scene
 
     report = reporter(as_json)
-    limits = {"max_minutes": minutes, "validation_examples": 150, "validate_every_steps": 100}
+    limits = {
+        "max_minutes": minutes,
+        "validation_examples": 300,
+        "validate_every_steps": 100,
+        "target_fa_per_hour": 5.0,
+    }
     config = override(load_config("default"), audio={"example_s": 4.0}, train=limits)
     opened = open_clips(spoken_clips(phrase, report), config, [phrase], report)
     train_bundle(config, rendered(opened, config, workers), out, report)
