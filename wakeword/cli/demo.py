@@ -21,39 +21,33 @@ def command(
 
     Writes the stream it listened to as demo.wav, and its score curve as demo.png, into the current folder.
     """
-    import wakeword
-    from synth.spoken import unheard_scene
-    from wakeword.audio import write
     from wakeword.cli.training import open_clips, rendered, reporter, spoken_clips, train_bundle
     from wakeword.config import load_config, override
-    from wakeword.report.scene import draw_scene
 
     report = reporter(as_json)
-    limits = {
-        "max_minutes": minutes,
-        "validation_examples": 300,
-        "validate_every_steps": 100,
-        "target_fa_per_hour": 5.0,
-    }
+    limits = {"max_minutes": minutes, "validation_examples": 300, "validate_every_steps": 100}
+    limits["target_fa_per_hour"] = 5.0  # what so short a training can keep to
     config = override(load_config("default"), audio={"example_s": 4.0}, train=limits)
     opened = open_clips(spoken_clips(phrase, report), config, [phrase], report)
     train_bundle(config, rendered(opened, config, workers), out, report)
+    report({"event": "heard", **listen_to_unheard_voices(phrase, out), "picture": str(PICTURE), "wav": str(WAV)})
 
-    ww = wakeword.load(out)
+
+def listen_to_unheard_voices(phrase: str, bundle: Path) -> dict[str, int]:
+    """Runs the bundle on a stream it has not seen, writes and draws that stream, and counts what was heard."""
+    import wakeword
+    from synth.spoken import unheard_scene
+    from wakeword.audio import write
+    from wakeword.report.scene import draw_scene
+
+    ww = wakeword.load(bundle)
     pcm, events = unheard_scene(phrase, ww.sample_rate_hz)
     write(WAV, pcm, ww.sample_rate_hz)
     chunk_samples = ww.sample_rate_hz // 12  # no whole number of steps: any length will do
     detections = [d for at in range(0, len(pcm), chunk_samples) for d in ww.feed(pcm[at : at + chunk_samples])]
     title = "Voices never heard in training, over pink noise at 10 dB SNR"
     draw_scene(PICTURE, pcm, events, *ww.scores(pcm), detections, ww, title)
-    report(
-        {
-            "event": "heard",
-            **count_hits(events, detections, ww.sample_rate_hz),
-            "picture": str(PICTURE),
-            "wav": str(WAV),
-        }
-    )
+    return count_hits(events, detections, ww.sample_rate_hz)
 
 
 def count_hits(events: list, detections: list, sample_rate_hz: int) -> dict[str, int]:
