@@ -63,10 +63,8 @@ def held_out_speech(row: dict) -> bool:
     """Whole speakers: half of the readers and callers (all test callers among them), one of four word speakers."""
     if row["set"] in HELD_OUT_SPEECH:
         return True
-    if row["set"] == "wuw2":
-        return zlib.crc32(row["speaker"].encode()) % 4 in (0, 1)
-    if row["set"] == "librispeech":
-        return zlib.crc32(row["speaker"].encode()) % 2 == 0
+    if row["set"] in ("wuw2", "librispeech"):
+        return zlib.crc32(row["speaker"].encode()) % 4 in (0, 1)  # the readers' are all even: hence % 4, not % 2
     return row["set"] == "english_ccc" and row["speaker"] == "s2"
 
 

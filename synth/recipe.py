@@ -10,11 +10,13 @@ import numpy as np
 
 from synth.rooms import Room
 from synth.splits import SPLITS, Segment
-from synth.transforms import Filter, Speed
+from synth.transforms import Band, Filter, Scramble, Speed
 from wakeword.config import Config, Section
 
+SHORTEST_WEIGHT = 0.2  # a word of one second is drawn this often for once that a stretch of full length is
 PLACEMENT_TRIES = 50  # then the event is left out: the example is full
-JOINED_SHARE = 0.7  # of the pieces of an activate: joined to other speech, as if they were part of another word
+SCRAMBLED_SHARE = 0.25  # of the negatives made of activates: the whole word with its parts in another order
+JOINED_SHARE = 0.7  # of the others: joined to other speech, as if they were part of another word
 EVENT_KINDS: dict[str, Literal["activate", "negative"]] = {"activates": "activate", "negatives": "negative"}
 
 
@@ -37,8 +39,10 @@ class EventDraw(Section):
     crop_samples: int
     speed: Speed | None
     filter: Filter | None
+    band: Band | None
     room: Room | None
     reversed: bool
+    scramble: Scramble | None
     snr_db: float
     start_sample: int
     end_sample: int
@@ -63,10 +67,10 @@ class Pool:
     """The segments of one kind on one side, and how often each is drawn."""
 
     def __init__(self, segments: Sequence[Segment], stretch_samples: int | None = None) -> None:
-        """Labels are drawn equally often; with `stretch_samples`, longer segments more often, up to ten times."""
+        """Labels are drawn equally often; with `stretch_samples`, segments by their length, within reason."""
         self.segments = list(segments)
         if stretch_samples:
-            weights = np.array([min(max(s.samples / stretch_samples, 1.0), 10.0) for s in self.segments])
+            weights = np.array([min(max(s.samples / stretch_samples, SHORTEST_WEIGHT), 10.0) for s in self.segments])
         else:
             counts = Counter(s.take.label for s in self.segments)
             weights = np.array([1.0 / counts[s.take.label] for s in self.segments])
@@ -98,7 +102,8 @@ def draw(index: int, split: str, sources: dict[str, Pool], config: Config) -> Re
     for _ in range(negatives - pieces):
         events += _event(rng, "negatives", sources["negatives"].choose(rng), events, config)
     for _ in range(pieces):
-        events += _piece(rng, sources["activates"].choose(rng), events, config)
+        disguise = _scrambled if rng.random() < SCRAMBLED_SHARE else _piece
+        events += disguise(rng, sources["activates"].choose(rng), events, config)
     events.sort(key=lambda event: event.start_sample)
     return Recipe(
         seed=synth.seed,
@@ -135,8 +140,10 @@ def _event(
     crop = _crop(rng, kind, segment, config)
     speed = Speed.sample(rng, config) if rng.random() < synth.speed_probability else None
     equaliser = Filter.sample(rng, config) if rng.random() < synth.filter_probability else None
+    band = Band.sample(rng, config) if rng.random() < synth.band_probability else None
     room = Room.sample(rng, config) if rng.random() < synth.room_probability else None
     backwards = kind == "negatives" and rng.random() < synth.reversed_probability
+    scrambled = kind == "negatives" and rng.random() < synth.scrambled_probability
     snr_db = _uniform(rng, synth.snr_db)
     samples = speed.samples(crop[1]) if speed else crop[1]
     start = _place(rng, samples, placed, config)
@@ -150,13 +157,24 @@ def _event(
         crop_samples=crop[1],
         speed=speed,
         filter=equaliser,
+        band=band,
         room=room,
         reversed=backwards,
+        scramble=Scramble.sample(rng, crop[1], config.audio.sample_rate_hz) if scrambled else None,
         snr_db=snr_db,
         start_sample=start,
         end_sample=start + samples,
     )
     return [event]
+
+
+def _scrambled(
+    rng: np.random.Generator, segment: Segment, placed: Sequence[EventDraw], config: Config
+) -> list[EventDraw]:
+    """A whole activate as a negative, its parts in another order: the sounds alone must not wake."""
+    scramble = Scramble.sample(rng, segment.samples, config.audio.sample_rate_hz)
+    events = _event(rng, "activates", segment, placed, config)
+    return [event.model_copy(update={"kind": "negative", "scramble": scramble}) for event in events]
 
 
 def _piece(rng: np.random.Generator, segment: Segment, placed: Sequence[EventDraw], config: Config) -> list[EventDraw]:
@@ -185,6 +203,7 @@ def _piece(rng: np.random.Generator, segment: Segment, placed: Sequence[EventDra
         "crop_start_sample": segment.start + (segment.samples - crop_samples) * is_end,
         "crop_samples": crop_samples,
         "reversed": False,
+        "scramble": None,
         "start_sample": start,
         "end_sample": start + samples,
     }

@@ -62,10 +62,10 @@ def background(recipe: Recipe, bank: Bank, config: Config) -> np.ndarray:
 
 
 def dry_event(event: EventDraw, bank: Bank, sample_rate_hz: int) -> np.ndarray:
-    """float32 [end_sample - start_sample]: cut, faded at both ends, at its speed, filtered; not yet at its level."""
+    """float32 [end_sample - start_sample]: cut, faded at both ends, its effects applied; not yet at its level."""
     sound = to_float(bank.read(event.id, event.crop_start_sample, event.crop_samples))
     sound = fade_edges(sound[::-1] if event.reversed else sound, sample_rate_hz)
-    for effect in (event.speed, event.filter):
+    for effect in (event.scramble, event.speed, event.filter, event.band):
         if effect:
             sound = effect.apply(sound, sample_rate_hz)
     return sound

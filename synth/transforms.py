@@ -7,6 +7,8 @@ import numpy as np
 from wakeword.config import Config, Section
 
 FADE_S = 0.005
+BUTTERWORTH_2, BUTTERWORTH_4 = (0.7071,), (0.5412, 1.3066)  # qualities of the sections of a filter of this order
+PART_S = (0.1, 0.35)  # of scrambled speech: about a syllable
 LOW_SHELF_HZ, BELL_HZ, HIGH_SHELF_HZ = 300.0, 1500.0, 4000.0
 
 
@@ -60,6 +62,47 @@ class Filter(Section):
         return np.array(bands, np.float32)
 
 
+class Band(Section):
+    """A narrow channel, as of a telephone: Butterworth high- and low-pass, 12 and 24 dB an octave."""
+
+    low_hz: float
+    high_hz: float
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, config: Config) -> Band:
+        low, high = rng.uniform(*config.synth.band_low_hz), rng.uniform(*config.synth.band_high_hz)
+        return cls(low_hz=float(round(low, 1)), high_hz=float(round(high, 1)))
+
+    def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """float32 [N] -> float32 [N], causal; an upper edge above 0.45 of the rate has no effect."""
+        from scipy import signal
+
+        sections = [_edge(self.low_hz, BUTTERWORTH_2[0], sample_rate_hz, -1.0)]
+        if self.high_hz < 0.45 * sample_rate_hz:
+            sections += [_edge(self.high_hz, quality, sample_rate_hz, 1.0) for quality in BUTTERWORTH_4]
+        return signal.sosfilt(np.array(sections, np.float32), pcm)
+
+
+class Scramble(Section):
+    """Parts of equal length in another order: the same voice and sounds, but other words."""
+
+    order: tuple[int, ...]
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, samples: int, sample_rate_hz: int) -> Scramble:
+        """Parts of PART_S each, at least two, never in their own order."""
+        parts = max(2, round(samples / sample_rate_hz / rng.uniform(*PART_S)))
+        order = rng.permutation(parts)
+        while (np.diff(order) == 1).all():
+            order = rng.permutation(parts)
+        return cls(order=tuple(map(int, order)))
+
+    def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """float32 [N] -> float32 [N], without clicks where parts meet."""
+        edges = np.linspace(0, len(pcm), len(self.order) + 1).astype(int)
+        return np.concatenate([fade_edges(pcm[edges[part] : edges[part + 1]], sample_rate_hz) for part in self.order])
+
+
 def _shelf(corner_hz: float, gain_db: float, rate: int, side: float) -> np.ndarray:
     """A shelf of slope 1 above (side 1) or below (side -1) the corner."""
     a, w = 10.0 ** (gain_db / 40.0), 2.0 * np.pi * corner_hz / rate
@@ -76,6 +119,14 @@ def _bell(centre_hz: float, gain_db: float, rate: int) -> np.ndarray:
     alpha, cosine = np.sin(w) / (2.0 * 0.7), np.cos(w)
     c = [1 + alpha / a, -2 * cosine, 1 - alpha / a]
     return np.array([1 + alpha * a, -2 * cosine, 1 - alpha * a, *c]) / c[0]
+
+
+def _edge(corner_hz: float, quality: float, rate: int, side: float) -> np.ndarray:
+    """A low-pass (side 1) or high-pass (side -1) of second order, from the same cookbook."""
+    w = 2.0 * np.pi * corner_hz / rate
+    cosine, alpha = np.cos(w), np.sin(w) / (2.0 * quality)
+    b = np.array([0.5, side, 0.5]) * (1.0 - side * cosine)
+    return np.array([*b, 1 + alpha, -2 * cosine, 1 - alpha]) / (1 + alpha)
 
 
 def fade_edges(pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from synth.recipe import Pool, Recipe, draw
 from synth.render import background, dry_event
 from synth.rooms import Room
 from synth.splits import Segment
-from synth.transforms import Filter, Speed, fade_edges, looped
+from synth.transforms import Filter, Speed, fade_edges
 from wakeword.audio import rms, speech_activity, to_float, write
 from wakeword.errors import DataError
 
@@ -152,21 +152,6 @@ def test_a_background_shorter_than_the_example_is_looped_without_a_click(tmp_pat
     assert np.abs(pcm[-1600:]).max() > 0.005
 
 
-def test_a_loop_goes_on_for_as_long_as_asked() -> None:
-    sound = looped(noise(0.5), 100, 50000, RATE_HZ)
-    assert len(sound) == 50000
-    period = 8000 - 320
-    assert np.array_equal(sound[:period], sound[period : 2 * period])
-
-
-def test_the_three_bands_have_the_gains_that_were_drawn() -> None:
-    from scipy import signal
-
-    sections = Filter(low_db=6.0, middle_db=0.0, high_db=-6.0).sections(RATE_HZ)
-    _, response = signal.sosfreqz(sections, worN=[20.0, 7900.0], fs=RATE_HZ)
-    assert [db(abs(value)) for value in response] == pytest.approx([6.0, -6.0], abs=0.3)
-
-
 def test_phrases_are_drawn_equally_often() -> None:
     few, many = (Take(f"activates/{label}", "activates", label, label, 0, 100) for label in ("few", "many"))
     pool = Pool([Segment(few, 0, 100)] + [Segment(many, 0, 100)] * 9)
@@ -216,3 +201,31 @@ def test_a_negative_can_be_played_backwards(folder: Path) -> None:
     assert event.reversed
     forwards = dry_event(event.model_copy(update={"reversed": False}), clips.bank, RATE_HZ)
     np.testing.assert_allclose(dry_event(event, clips.bank, RATE_HZ), forwards[::-1], atol=1e-6)
+
+
+def test_a_scrambled_word_is_a_negative_with_all_its_sound(folder: Path) -> None:
+    config = plain(partial_probability=1.0, activates=[0, 0], negatives=[2, 2])
+    clips = open_clips(folder, config, ["hey test"])
+    events = [event for recipe in recipes(clips, 60) for event in recipe.events if event.scramble]
+    assert len(events) > 10
+    for event in events:
+        assert (event.kind, event.label) == ("negative", "hey test")
+        whole = dry_event(event.model_copy(update={"scramble": None}), clips.bank, RATE_HZ)
+        sound = dry_event(event, clips.bank, RATE_HZ)
+        assert len(sound) == len(whole)
+        assert rms(sound) == pytest.approx(rms(whole), rel=0.1)  # but for the fades
+        assert np.abs(sound - whole).max() > 0.01
+
+
+def test_other_speech_can_be_scrambled(folder: Path) -> None:
+    config = plain(scrambled_probability=1.0, activates=[0, 0], negatives=[1, 1])
+    clips = open_clips(folder, config, ["hey test"])
+    assert all(event.scramble and not event.label for recipe in recipes(clips, 10) for event in recipe.events)
+
+
+def test_long_negatives_are_drawn_more_often_than_short_ones() -> None:
+    short, long = (Take(f"negatives/{name}", "negatives", "negatives", name, 0, 100) for name in ("short", "long"))
+    pool = Pool([Segment(short, 0, 1000), Segment(long, 0, 4000)], stretch_samples=4000)
+    rng = np.random.default_rng(0)
+    share = np.mean([pool.choose(rng).take.group == "short" for _ in range(2000)])
+    assert share == pytest.approx(0.2, abs=0.04)

@@ -137,6 +137,7 @@ class SynthConfig(Section):
     partial_probability: Probability = Field(description="share of negatives that are one end of an activate")
     partial_share: Annotated[Range, _within(0, 1)] = Field(description="how much of the activate such a piece is")
     reversed_probability: Probability = Field(description="share of the other negatives that are played backwards")
+    scrambled_probability: Probability = Field(description="share of them whose parts are put in another order")
     min_take_s: float = Field(gt=0.0, le=60.0)
     background_dbfs: Decibels
     background_absent: Probability = Field(description="share of examples on digital silence")
@@ -147,6 +148,9 @@ class SynthConfig(Section):
     speed_probability: Probability
     filter_db: Decibels = Field(description="gain of each of three equaliser bands")
     filter_probability: Probability
+    band_low_hz: Annotated[Range, _within(1, 1000)] = Field(description="lower edge of a narrow channel")
+    band_high_hz: Annotated[Range, _within(1000, 96000)] = Field(description="its upper edge")
+    band_probability: Probability
     rt60_s: Seconds
     room_probability: Probability
 
