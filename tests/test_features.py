@@ -69,9 +69,13 @@ def test_every_mel_band_hears_something() -> None:
         assert (mel_bands(config.features, config.audio.sample_rate_hz).sum(axis=0) > 0).all()
 
 
-def test_the_real_dft_matrix_gives_the_power_of_the_fft() -> None:
-    t = tables(load_config("default"))
-    x = np.random.default_rng(0).standard_normal(len(t.window))
-    cosine, sine = t.dft().astype(np.float64) @ x
-    expected = np.abs(np.fft.rfft(x * t.window, t.fft_samples)) ** 2 * t.bin_gain
-    np.testing.assert_allclose(cosine**2 + sine**2, expected[t.used_bins()], rtol=1e-4)
+@pytest.mark.parametrize("name", ["default", "activate"])
+def test_two_products_of_half_the_length_give_the_power_of_the_fft(name: str) -> None:
+    t = tables(load_config(name))
+    x = np.random.default_rng(0).standard_normal(t.fft_samples)
+    early, late = np.split(x, 2)
+    expected = np.abs(np.fft.rfft(x)) ** 2 * t.bin_gain
+    for half, (bins, dft) in zip((early + late, early - late), t.half_dfts(), strict=True):
+        real, imaginary = np.split(half @ dft.astype(np.float64), 2)
+        np.testing.assert_allclose(real**2 + imaginary**2, expected[bins], rtol=1e-4, atol=1e-6 * expected.max())
+    assert sorted(np.concatenate([bins for bins, _ in t.half_dfts()])) == list(t.used_bins())

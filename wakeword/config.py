@@ -72,7 +72,7 @@ class LogMelConfig(Section):
     kind: Literal["log_mel"]
     window_samples: int = Field(ge=8, le=65536)
     hop_samples: int = Field(ge=1)
-    fft_samples: int = Field(ge=8, le=65536)
+    fft_samples: int = Field(ge=8, le=65536, multiple_of=2)
     mel_bins: int = Field(ge=1, le=256)
     low_hz: float = Field(ge=0.0)
     high_hz: float = Field(gt=0.0)

@@ -60,6 +60,15 @@ class GraphBuilder:
         self._states.append((name, shape))
         return f"state_{name}"
 
+    def with_earlier(self, name: str, rows: str, count: int, width: int) -> str:
+        """rows [R, width] -> [R, count * width]: each row after the count - 1 before it, over the bounds of calls."""
+        if count == 1:
+            return rows
+        known = self.node("Concat", self.state(name, [count - 1, width]), rows, axis=0)
+        self.next_state(name, self.slice(known, -(count - 1), None, axis=0))
+        earlier = [self.slice(known, i, i - count + 1, axis=0) for i in range(count - 1)]
+        return self.node("Concat", *earlier, rows, axis=1)
+
     def next_state(self, name: str, value: str) -> None:
         self._next[name] = value
 
@@ -83,15 +92,15 @@ class GraphBuilder:
 def build_graph(config: SystemConfig, weights: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
     """The serialised graph. `weights` are folded ones (see `wakeword.bundle.Bundle.weights`)."""
     g, t = GraphBuilder(), tables(config)
-    frames = _energies(g, t)  # [T, 1, F], as all that follows: ONNX's recurrent operators want time first
+    frames = _energies(g, t)
     if t.norm is not None:
         frames = _running_norm(g, frames, t)
-    hidden = _convolution(g, frames, config, weights)
+    hidden = g.reshape(_convolution(g, frames, config, weights), [-1, 1, config.model.conv_filters])
     for i, units in enumerate(config.model.gru_units):
         hidden = _gru(g, hidden, i, units, weights)
-    logits = g.node("MatMul", hidden, g.constant(weights["head.weight"].T))
-    logits = g.node("Add", logits, g.constant(weights["head.bias"]))
-    probabilities = g.node("Transpose", g.node("Sigmoid", logits), perm=[1, 0, 2])
+    last = g.reshape(hidden, [-1, config.model.gru_units[-1]])
+    logits = g.node("Gemm", last, g.constant(weights["head.weight"].T), g.constant(weights["head.bias"]))
+    probabilities = g.reshape(g.node("Sigmoid", logits), [1, -1, len(weights["head.bias"])])
     graph = g.finish(probabilities, len(weights["head.bias"]))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     helper.set_model_props(model, metadata)
@@ -100,96 +109,65 @@ def build_graph(config: SystemConfig, weights: dict[str, np.ndarray], metadata: 
 
 
 def _energies(g: GraphBuilder, t: Tables) -> str:
-    """PCM [1, N] -> band energies [T, 1, F].
+    """PCM [1, N] -> band energies [T, F], the floor of a running norm already added.
 
-    A frame is the last `fft_samples` of a few hops, its window at its end: where it begins turns only phases. The DFT
-    is one step of Cooley and Tukey's: two small matrix products instead of one large one, a sixth of the operations.
+    A frame is the last `fft_samples` of a few hops, its window at its end: where it begins turns only phases.
     """
     hops = -(-t.fft_samples // t.hop_samples)
-    carried = (hops - 1) * t.hop_samples
-    samples = g.node("Concat", g.state("pcm", [1, carried]), "pcm", axis=1) if carried else "pcm"
-    if carried:
-        g.next_state("pcm", g.slice(samples, -carried, None, axis=1))
-    blocks = g.reshape(samples, [-1, t.hop_samples])
-    shifted = [g.slice(blocks, i, i - hops + 1 or None, axis=0) for i in range(hops)]
-    frames = g.node("Concat", *shifted, axis=1) if hops > 1 else shifted[0]
-    if hops * t.hop_samples > t.fft_samples:
-        frames = g.slice(frames, -t.fft_samples, None, axis=1)
-    first, second, mix = two_stage_dft(t)
-    columns, rows, reals = first.shape  # reals: the real parts, then the imaginary ones, of rows // 2 + 1 bins
-    by_column = g.node("Transpose", g.reshape(frames, [-1, rows, columns]), perm=[2, 0, 1])
-    by_bin = g.node("Transpose", g.node("MatMul", by_column, g.constant(first)), perm=[2, 1, 0])
-    parts = g.node("MatMul", by_bin, g.constant(second))  # [reals, T, 2 columns]
-    of_real, of_imaginary = g.node("Split", parts, g.constant([reals // 2] * 2, np.int64), outputs=2, axis=0)
-    spectrum = g.node("Add", of_real, of_imaginary)
-    power = g.node("Transpose", g.node("Mul", spectrum, spectrum), perm=[1, 0, 2])
-    energy = g.node("MatMul", g.reshape(power, [-1, reals * columns]), g.constant(mix))
-    return g.reshape(energy, [-1, 1, t.bins])
-
-
-def two_stage_dft(t: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Matrices of a DFT of n = rows * columns points whose output is squared and summed into bands.
-
-    With x[columns * i + j] and k = a + rows * b (Cooley and Tukey 1965):
-    X[k] = sum_j e^(-2 pi i j k / n) sum_i e^(-2 pi i i a / rows) x[columns * i + j].
-    Real input needs only a <= rows / 2: the other bins are conjugates of these. With A = rows // 2 + 1, returns first
-    [columns, rows, 2A] (window included; real parts, then imaginary), second [2A, columns, 2 columns] (from each of
-    these parts to real and imaginary X) and mix [A * 2 columns, F] (gains included).
-    """
-    n = t.fft_samples
-    rows = max(d for d in range(1, int(n**0.5) + 1) if n % d == 0)
-    columns, used = n // rows, rows // 2 + 1
-    window = np.concatenate([np.zeros(n - len(t.window)), t.window]).reshape(rows, columns)
-    i, j, a, b = np.arange(rows), np.arange(columns), np.arange(used), np.arange(columns)
-    inner = window.T[:, :, None] * np.exp(-2j * np.pi * np.outer(i, a) / rows)  # [columns, rows, A]
-    first = np.concatenate([inner.real, inner.imag], axis=2)
-    outer = np.exp(-2j * np.pi * j[None, :, None] * (a[:, None, None] + rows * b) / n)  # [A, j, b]
-    of_real, of_imaginary = (np.concatenate([part.real, part.imag], axis=2) for part in (outer, 1j * outer))
-    second = np.concatenate([of_real, of_imaginary])
+    frames = g.with_earlier("pcm", g.reshape("pcm", [-1, t.hop_samples]), hops, t.hop_samples)
+    unused, half = hops * t.hop_samples - t.fft_samples, t.fft_samples // 2
+    window = np.concatenate([np.zeros(hops * t.hop_samples - len(t.window)), t.window])
+    sizes = [unused, half, half] if unused else [half, half]
+    windowed = g.node("Mul", frames, g.constant(window))
+    *_, early, late = g.node("Split", windowed, g.constant(sizes, np.int64), outputs=len(sizes), axis=1)
+    operators, products, mix = ("Add", "Sub"), [], []
     bands = np.eye(len(t.bin_gain)) if t.mix is None else t.mix
-    mix = np.zeros((used, 2, columns, bands.shape[1]))
-    for k in range(len(t.bin_gain)):
-        same_power = k if k % rows < used else n - k
-        mix[same_power % rows, :, same_power // rows] = bands[k] * t.bin_gain[k]
-    return first, second, mix.reshape(used * columns * 2, -1)
+    for operator, (bins, dft) in zip(operators, t.half_dfts(), strict=True):
+        products.append(g.node("MatMul", g.node(operator, early, late), g.constant(dft)))
+        mix += [bands[bins], bands[bins]]
+    spectrum = g.node("Concat", *products, axis=1)
+    floor = np.full(t.bins, t.norm.floor if t.norm else 0.0)
+    return g.node("Gemm", g.node("Mul", spectrum, spectrum), g.constant(np.concatenate(mix)), g.constant(floor))
 
 
 def _running_norm(g: GraphBuilder, energy: str, t: Tables) -> str:
-    """The running sums are a linear recurrence: ONNX's RNN with the identity as its activation."""
+    """[T, F] -> [T, F]. The running sums are a linear recurrence: ONNX's RNN with the identity as its activation.
+
+    With the floor already in the energies, sum over weight is the mean with the floor added.
+    """
     rule, size, units = t.norm, t.bins, t.bins + 1
     take, keep, bias = np.zeros((1, units, size)), np.eye(units)[None] * rule.keep, np.zeros((1, 2 * units))
     take[0, :size] = np.eye(size) * (1 - rule.keep)
     bias[0, size] = 1 - rule.keep
+    before = g.state("norm", [1, 1, units])
+    weights = [g.constant(value) for value in (take, keep, bias)]
+    linear = {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]}
     sums, last = g.node(
-        *("RNN", energy, g.constant(take), g.constant(keep), g.constant(bias), "", g.state("norm", [1, 1, units])),
-        outputs=2,
-        hidden_size=units,
-        activations=["Affine"],
-        activation_alpha=[1.0],
-        activation_beta=[0.0],
+        "RNN", g.reshape(energy, [-1, 1, size]), *weights, "", before, outputs=2, hidden_size=units, **linear
     )
     g.next_state("norm", last)
-    sums = g.node("Squeeze", sums, g.constant([1], np.int64))  # [T, 1, F + 1]
-    total, weight = g.node("Split", sums, g.constant([size, 1], np.int64), outputs=2, axis=2)
-    floor, offset = g.constant(rule.floor), g.constant(rule.offset)
-    mean = g.node("Add", g.node("Div", total, weight), floor)
-    return g.node("Log", g.node("Add", g.node("Div", g.node("Add", energy, floor), mean), offset))
+    total, weight = g.node("Split", g.reshape(sums, [-1, units]), g.constant([size, 1], np.int64), outputs=2, axis=1)
+    relative = g.node("Div", energy, g.node("Div", total, weight))
+    return g.node("Log", g.node("Add", relative, g.constant(rule.offset)))
 
 
 def _convolution(g: GraphBuilder, frames: str, config: SystemConfig, weights: dict[str, np.ndarray]) -> str:
-    """Frames [T, 1, F] -> ReLU of the convolution, [steps, 1, C]."""
-    history = config.model.conv_kernel - config.model.conv_stride
-    frames = g.node("Transpose", frames, perm=[1, 2, 0])
-    if history:
-        frames = g.node("Concat", g.state("conv", [1, config.features.bins, history]), frames, axis=2)
-        g.next_state("conv", g.slice(frames, -history, None, axis=2))
-    kernel, bias = g.constant(weights["conv.weight"]), g.constant(weights["conv.bias"])
-    filtered = g.node("Conv", frames, kernel, bias, strides=[config.model.conv_stride])
-    return g.node("Transpose", g.node("Relu", filtered), perm=[2, 0, 1])
+    """Frames [T, F] -> ReLU of the convolution, [steps, C].
+
+    As one matrix product on rows of kernel frames: for so few outputs faster than the runtime's convolution. A kernel
+    that is no multiple of the stride gets weights of zero for the oldest frames.
+    """
+    stride, bins = config.model.conv_stride, config.features.bins
+    blocks = -(-config.model.conv_kernel // stride)
+    rows = g.with_earlier("conv", g.reshape(frames, [-1, stride * bins]), blocks, stride * bins)
+    by_frame = weights["conv.weight"].transpose(2, 1, 0)  # [kernel, F, C]
+    missing = np.zeros((blocks * stride - len(by_frame), *by_frame.shape[1:]))
+    matrix = np.concatenate([missing, by_frame]).reshape(blocks * stride * bins, -1)
+    return g.node("Relu", g.node("Gemm", rows, g.constant(matrix), g.constant(weights["conv.bias"])))
 
 
 def _gru(g: GraphBuilder, x: str, index: int, units: int, weights: dict[str, np.ndarray]) -> str:
-    """[steps, 1, I] -> [steps, 1, H]. torch orders the gates r, z, n; ONNX z, r, h."""
+    """[steps, 1, I] -> [steps, 1, H], time first. torch orders the gates r, z, n; ONNX z, r, h."""
 
     def gates(name: str) -> np.ndarray:
         r, z, n = np.split(weights[f"gru.{index}.{name}"], 3)

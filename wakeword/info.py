@@ -67,13 +67,13 @@ def parameters(config: SystemConfig, phrases: int = 1, folded: bool = False) -> 
 
 
 def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
-    """Multiply-accumulates for one second of audio, by part. The DFT counts as a matrix product, as in the graph."""
+    """Multiply-accumulates for one second of audio, by part. The DFT counts as the two matrix products of the graph."""
     model, table = config.model, tables(config)
     frames_per_s = config.audio.sample_rate_hz / config.features.hop_samples
     steps_per_s = config.audio.sample_rate_hz / config.step_samples
     units = [model.conv_filters, *model.gru_units]
     per_frame = {
-        "dft": 2 * len(table.used_bins()) * config.features.window_samples,
+        "dft": len(table.used_bins()) * config.features.fft_samples,
         "mel": 0 if table.mix is None else len(table.used_bins()) * table.bins,
     }
     per_step = {

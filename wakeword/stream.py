@@ -135,9 +135,9 @@ class _BundleStream:
 
     def run(self, samples: np.ndarray) -> np.ndarray:
         """Probabilities [T, K] of a whole number of steps; moves the network's state on."""
+        if 0 < len(samples) <= self._max_call:
+            return self._call(samples)
         pieces = [self._call(samples[at : at + self._max_call]) for at in range(0, len(samples), self._max_call)]
-        if len(pieces) == 1:
-            return pieces[0]
         return np.concatenate(pieces) if pieces else np.zeros((0, len(self.card.phrases)), np.float32)
 
     def _call(self, samples: np.ndarray) -> np.ndarray:

@@ -50,12 +50,21 @@ class Tables:
         """Indices of the DFT bins that reach a band."""
         return np.arange(len(self.bin_gain)) if self.mix is None else np.flatnonzero(self.mix.any(axis=1))
 
-    def dft(self) -> np.ndarray:
-        """Real matrix [2, D', W] of the used bins with window and gain: power = (cos @ x)^2 + (sin @ x)^2."""
-        bins = self.used_bins()
-        angle = 2 * np.pi * np.outer(bins, np.arange(len(self.window))) / self.fft_samples
-        scale = np.sqrt(self.bin_gain[bins])[:, None] * self.window
-        return np.stack([np.cos(angle) * scale, -np.sin(angle) * scale]).astype(np.float32)
+    def half_dfts(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The DFT of a windowed frame x [N], N = fft_samples, as products of half its length: [(bins, matrix), ...].
+
+        X[k] = sum over n < N / 2 of (x[n] + x[n + N / 2]) e^(-2 pi i n k / N) for even k, and of the difference for odd
+        ones (decimation in frequency; Cooley and Tukey 1965). Of the even bins that reach a band first, then of the odd
+        ones: their indices [B] and a float32 matrix [N / 2, 2 B], real parts before imaginary ones, gain included, so
+        that the squares of both sum to a bin's energy.
+        """
+        parts = []
+        for parity in (0, 1):
+            bins = self.used_bins()[self.used_bins() % 2 == parity]
+            angle = 2 * np.pi * np.outer(np.arange(self.fft_samples // 2), bins) / self.fft_samples
+            both = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1)
+            parts.append((bins, (both * np.sqrt(np.tile(self.bin_gain[bins], 2))).astype(np.float32)))
+        return parts
 
 
 @dataclass(frozen=True)
