@@ -24,6 +24,7 @@ from wakeword.errors import DataError
 
 FORMAT = 2  # raise it when decoding or trimming changes, and old caches are rebuilt
 SAMPLES_NAME, INDEX_NAME = "samples.int16", "index.json"
+BUILDING = ".building-"  # how the names of unfinished folders begin
 UNUSED_DAYS = 30  # a cache that nobody opened for so long is removed
 Progress = Callable[[int, int], None]
 
@@ -110,7 +111,7 @@ def _build(
     folder: Path, digest: str, recordings: Sequence[Recording], rules: TakeRules, progress: Progress | None
 ) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=BUILDING, dir=folder.parent))
     try:
         with open(temporary / SAMPLES_NAME, "wb") as file:
             writer = _Writer(file)
@@ -167,3 +168,6 @@ def _remove_unused(folder: Path) -> None:
     for index in folder.glob(f"*/{INDEX_NAME}"):
         if index.stat().st_mtime < oldest:
             shutil.rmtree(index.parent, ignore_errors=True)
+    for left_over in folder.glob(f"{BUILDING}*"):  # of a process that was killed
+        if left_over.stat().st_mtime < time.time() - 86400:
+            shutil.rmtree(left_over, ignore_errors=True)

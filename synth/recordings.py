@@ -7,7 +7,6 @@ speaker or the session, and a group never lands on both sides of the split.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from synth.trim import word_bounds
-from wakeword.audio import AUDIO_SUFFIXES, read_blocks, to_int16
+from wakeword.audio import AUDIO_SUFFIXES, audio_files, read_blocks, to_int16
 from wakeword.clips import KINDS
 from wakeword.config import Config
 from wakeword.errors import AudioError, DataError
 
-# Audio that people do have and that cannot be decoded: named as rejected, where other files are simply ignored.
-FOREIGN_SUFFIXES = {".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr", ".webm", ".mp4", ".3gp"}
 MAX_UNTRIMMED_S = 60.0  # of an activate: whoever recorded longer than this did not record one word
 SHORT_NEGATIVE_S = 3.0  # up to this a negative is taken for one isolated utterance and trimmed like an activate
 CLIPPED_LEVEL = 0.999
@@ -95,28 +92,12 @@ def scan(
             if kind in required:
                 raise DataError(f"{folders[kind]}: no such folder, expected recordings of {kind}")
             continue
-        files, foreign = _audio_files(folders[kind])
+        files, foreign = audio_files(folders[kind])
         if not files and kind in required:
             raise DataError(f"{folders[kind]}: no audio found, expected {kind} as {' '.join(sorted(AUDIO_SUFFIXES))}")
         rejected += [Rejected(str(path), f"format not supported: {path.suffix}") for path in foreign]
         found += [_recording(kind, folders[kind], path) for path in files]
     return _with_phrases(found, rejected, phrases, folders["activates"])
-
-
-def _audio_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    files, foreign = [], []
-    seen = set(map(str, Path(os.path.realpath(folder)).parents))  # a link to one of these would bring in other kinds
-    for parent, names, leaves in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:  # a link that leads back up
-            names.clear()
-            continue
-        seen.add(real)
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        paths = [Path(parent, leaf) for leaf in sorted(leaves) if not leaf.startswith(".")]
-        files += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
-        foreign += [path for path in paths if path.suffix.lower() in FOREIGN_SUFFIXES]
-    return files, foreign
 
 
 def _recording(kind: str, folder: Path, path: Path) -> Recording:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from wakeword.audio import (
     StreamResampler,
+    audio_files,
     read,
     read_blocks,
     rms,
@@ -192,3 +194,23 @@ def test_a_folder_is_written_by_one_run_at_a_time(tmp_path: Path) -> None:
         pass
     with locked(tmp_path / "run"):
         pass
+
+
+def test_recordings_are_found_through_links_but_not_in_hidden_places_or_pipes(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    write(elsewhere / "linked.flac", np.zeros(16, np.float32), RATE_HZ)
+    folder = tmp_path / "folder"
+    for name in ("b.wav", "a/deep.WAV", ".hidden/x.wav", ".x.wav"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write(folder / name.lower(), np.zeros(16, np.float32), RATE_HZ)
+    (folder / "notes.txt").write_text("")
+    (folder / "phone.m4a").write_text("")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "pipe.wav")
+    (folder / "to_elsewhere").symlink_to(elsewhere, target_is_directory=True)
+    (folder / "back_up").symlink_to(tmp_path, target_is_directory=True)
+    (folder / "broken.wav").symlink_to(tmp_path / "nowhere.wav")
+    files, foreign = audio_files(folder)
+    found = [path.relative_to(folder).as_posix() for path in files]
+    assert found == ["b.wav", "broken.wav", "a/deep.wav", "to_elsewhere/linked.flac"]
+    assert [path.name for path in foreign] == ["phone.m4a"]

@@ -97,3 +97,10 @@ def test_the_chimes_never_replace_the_recording(tiny_bundle: Path, tmp_path: Pat
     both = str(tmp_path / "in.wav")
     assert cli.main(["listen", str(tiny_bundle), "--wav", both, "--chime-out", both]) == 2
     assert "got the recording itself" in capsys.readouterr().err
+
+
+def test_chimes_that_cannot_be_written_are_refused_before_listening(tiny_bundle: Path, tmp_path: Path, capsys) -> None:
+    audio.write(tmp_path / "in.wav", np.zeros(RATE_HZ, np.float32), RATE_HZ)
+    out = str(tmp_path / "in.wav" / "chimed.wav")
+    assert cli.main(["listen", str(tiny_bundle), "--wav", str(tmp_path / "in.wav"), "--chime-out", out]) == 2
+    assert "chimed.wav: cannot be written" in capsys.readouterr().err

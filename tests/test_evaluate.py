@@ -19,9 +19,9 @@ from wakeword.trials import (
     NegativeStream,
     Noise,
     add_noise,
-    audio_files,
     lay_take,
     negative_blocks,
+    recordings,
     score_stream,
 )
 
@@ -171,7 +171,7 @@ def test_noise_under_the_negatives_follows_their_level_however_they_are_decoded(
 def test_long_files_are_streamed_in_blocks_and_not_held(folders):
     write(folders / "negatives/short.wav", np.tile(hiss(10), 12), RATE)
     stream = NegativeStream()
-    lengths = [len(block) for block in negative_blocks(audio_files(folders / "negatives"), RATE, stream)]
+    lengths = [len(block) for block in negative_blocks(recordings(folders / "negatives"), RATE, stream)]
     assert max(lengths) < 20 * RATE
     assert stream.heard_samples == 180 * RATE
 
@@ -279,3 +279,13 @@ def test_a_target_that_no_threshold_keeps_to_is_said_to_be_missed(folders):
 
     found = evaluate(EverySecond(), folders / "positives", folders / "negatives")
     assert found.claim.startswith("No threshold keeps to 0.5 false accepts per hour")
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_listening(
+    folders: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in_the_way").write_text("")
+    places = ["--positives", folders / "positives", "--negatives", folders / "negatives", "--out"]
+    arguments = ["evaluate", tiny_bundle, *places, tmp_path / "in_the_way" / "report"]
+    assert main([str(argument) for argument in arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1  # no progress: nothing was listened to

@@ -181,6 +181,7 @@ def test_the_verb_reads_a_pipe(tiny_bundle: Path) -> None:
         (["--wav", "a.wav", "--stdin"], "got --wav and --stdin, expected one source"),
         (["--wav", "a.wav", "--rate", "8000"], "--rate: got it without --stdin"),
         (["--stdin", "--rate", "0"], "Invalid value for '--rate'"),
+        (["--stdin", "--rate", "1000000"], "Invalid value for '--rate'"),
         (["--stdin", "--chime-out", "b.wav"], "--chime-out: got it without --wav"),
         (["--wav", "missing.wav"], "missing.wav: not readable audio"),
         (["--wav", "missing.wav", "--chime-out", "b.mp3"], "b.mp3: got .mp3, expected .wav or .flac"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -175,3 +176,12 @@ def test_a_cache_that_cannot_be_written_is_an_error_in_one_line(folder: Path, mo
     monkeypatch.setenv("WAKEWORD_CACHE", str(folder / "in_the_way"))
     with pytest.raises(DataError, match="cannot be cached"):
         open_clips(folder, tiny())
+
+
+def test_what_a_killed_run_left_in_the_cache_is_removed_after_a_day(folder: Path, tmp_path: Path) -> None:
+    old, new = (tmp_path / "cache" / "clips" / f".building-{name}" for name in ("old", "new"))
+    for left_over in (old, new):
+        left_over.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    open_clips(folder, tiny())
+    assert (old.exists(), new.exists()) == (False, True)

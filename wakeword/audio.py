@@ -5,6 +5,7 @@ All arrays here are mono, shape [N].
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from wakeword.files import replacing
 FULL_SCALE = 32768
 LOUDEST = 1e6  # in float samples, of which full scale is 1
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+# Audio that people do have and that cannot be decoded: named to them, where other files are simply ignored.
+FOREIGN_SUFFIXES = {".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr", ".webm", ".mp4", ".3gp"}
 WRITTEN_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 LEVEL_FRAME_S = 0.02
 ACTIVITY_MARGIN_DB = 15.9  # ITU-T P.56: what is further below the active level is a pause
@@ -52,6 +55,27 @@ def to_int16(pcm: np.ndarray) -> np.ndarray:
     """float32 [N] -> int16 [N], rounded to nearest and clipped at full scale."""
     scaled = np.rint(pcm * np.float32(FULL_SCALE))
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def audio_files(folder: str | Path) -> tuple[list[Path], list[Path]]:
+    """(recordings, audio in formats that cannot be read) below a folder, in a fixed order, without opening them.
+
+    Links are followed, but never back up; hidden files and what is no file, such as a pipe, are left out.
+    """
+    files, foreign = [], []
+    seen = set(map(str, Path(os.path.realpath(folder)).parents))  # a link to one of these would bring in other folders
+    for parent, names, leaves in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        paths = [Path(parent, leaf) for leaf in sorted(leaves) if not leaf.startswith(".")]
+        paths = [path for path in paths if path.is_file() or not path.exists()]  # a broken link is worth a complaint
+        files += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
+        foreign += [path for path in paths if path.suffix.lower() in FOREIGN_SUFFIXES]
+    return files, foreign
 
 
 def read(path: str | Path, sample_rate_hz: int) -> np.ndarray:

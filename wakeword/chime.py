@@ -10,6 +10,7 @@ import soundfile
 
 from wakeword.audio import WRITTEN_FORMATS, native_rate_hz, read_blocks, replacing_audio, to_int16
 from wakeword.errors import AudioError
+from wakeword.files import check_writable
 from wakeword.microphone import portaudio
 
 LENGTH_S = 0.4
@@ -52,11 +53,12 @@ def _envelope(chime: np.ndarray) -> np.ndarray:
 
 
 def check_chime_out(path: Path, recording: Path) -> None:
-    """Raises AudioError before hours of listening, if `write_with_chimes` could not write there."""
+    """Raises AudioError or FileError, before hours of listening, if `write_with_chimes` could not write there."""
     if path.suffix.lower() not in WRITTEN_FORMATS:
         raise AudioError(f"{path}: got {path.suffix or 'a file without suffix'}, expected .wav or .flac")
     if path.exists() and recording.exists() and path.samefile(recording):
         raise AudioError(f"{path}: got the recording itself, expected another file for the chimes")
+    check_writable(path)
 
 
 def write_with_chimes(path: Path, recording: Path, times_s: Iterable[float]) -> None:

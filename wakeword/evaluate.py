@@ -21,9 +21,9 @@ from wakeword.trials import (
     Noise,
     Progress,
     Skipped,
-    audio_files,
     lay_take,
     negative_blocks,
+    recordings,
     score_stream,
     skipped,
 )
@@ -201,7 +201,7 @@ def _refuse_options(
 
 def _find(positives: str | Path, negatives: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
     folders = [negatives] if isinstance(negatives, (str, Path)) else negatives
-    takes, others = audio_files(positives), sorted({path for folder in folders for path in audio_files(folder)})
+    takes, others = recordings(positives), sorted({path for folder in folders for path in recordings(folder)})
     shared = {path.resolve() for path in takes} & {path.resolve() for path in others}
     if shared:
         raise DataError(f"{min(shared)}: got the same file as positive and as negative ({len(shared)} such files)")

@@ -43,6 +43,17 @@ _UMASK = os.umask(0)
 os.umask(_UMASK)
 
 
+def check_writable(path: str | Path) -> None:
+    """Raises FileError, before hours of work, if a file could not be written at `path`. Makes its folder."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Writes a file whole or not at all. Raises FileError if it cannot be written."""
     with replacing(path) as temporary:

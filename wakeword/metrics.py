@@ -129,11 +129,6 @@ def operating_point(trials: Trials, config: DetectorConfig, threshold: float | N
     )
 
 
-def count_false_accepts(trials: Trials, config: DetectorConfig, threshold: float) -> int:
-    """How often a listener would fire on the negatives at this threshold."""
-    return _listen(trials, config, threshold)[0]
-
-
 def threshold_grid(trials: Trials, config: DetectorConfig) -> np.ndarray:
     """Ascending thresholds [M] at which the curve can change: evenly in logit, at positives, just above negatives.
 

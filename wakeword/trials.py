@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from wakeword.audio import AUDIO_SUFFIXES, StreamResampler, db_to_gain, read_blocks, speech_activity
+from wakeword.audio import AUDIO_SUFFIXES, StreamResampler, audio_files, db_to_gain, read_blocks, speech_activity
 from wakeword.errors import AudioError, DataError
 from wakeword.stream import WakeWord
 
@@ -66,13 +66,11 @@ class NegativeStream:
     heard_samples: int = 0
 
 
-def audio_files(folder: str | Path) -> list[Path]:
-    """All recordings below a folder, sorted. Raises DataError if there is no such folder or nothing in it."""
-    folder = Path(folder)
-    if not folder.is_dir():
+def recordings(folder: str | Path) -> list[Path]:
+    """All recordings below a folder. Raises DataError if there is no such folder or nothing in it."""
+    if not Path(folder).is_dir():
         raise DataError(f"{folder}: no such folder, expected one with recordings")
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
-    files = sorted(path for path in found if not path.name.startswith("."))
+    files, _ = audio_files(folder)
     if not files:
         raise DataError(f"{folder}: got no recordings, expected at least one of {', '.join(sorted(AUDIO_SUFFIXES))}")
     return files
@@ -84,7 +82,7 @@ class Noise:
     def __init__(self, folder: str | Path, sample_rate_hz: int, seed: int = 0) -> None:
         self._rate, self._seed = sample_rate_hz, seed
         self._files, self.skipped = [], []
-        for path in audio_files(folder):
+        for path in recordings(folder):
             try:
                 self._files.append((path, soundfile.info(str(path)).duration))
             except (soundfile.LibsndfileError, OSError, UnicodeError):

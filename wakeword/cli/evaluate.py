@@ -31,13 +31,13 @@ def command(
 
     Writes evaluation.json, det.png and index.html, a page that needs nothing else.
     """
-    import matplotlib  # noqa: F401 - if it is missing, better said now than after an hour of listening
-
     import wakeword
     from wakeword.evaluate import evaluate
     from wakeword.report import write_report
 
+    folder = out or bundle / "report"
     ww = wakeword.load(bundle)
+    _check_report(folder)
     with _progress() as progress:
         found = evaluate(
             ww, positives, negatives, noise, snr_db, target_fa_per_hour, phrase, noisy_negatives, seed, progress
@@ -50,13 +50,23 @@ def command(
         "noise": str(noise) if noise else "none",
         "seed": seed,
     }
-    page = write_report(found, out or bundle / "report", about)
+    page = write_report(found, folder, about)
     if as_json:
         import json
 
         typer.echo(json.dumps({**about, **found.to_dict(), "report": str(page)}))
     else:
         _print_table(found, page)
+
+
+def _check_report(folder: Path) -> None:
+    """What is missing for the report is better said now than after an hour of listening."""
+    import matplotlib  # noqa: F401
+
+    from wakeword.files import check_writable
+    from wakeword.report import PAGE_NAME
+
+    check_writable(folder / PAGE_NAME)
 
 
 @contextmanager

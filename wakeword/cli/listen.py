@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from wakeword.detector import Detection
     from wakeword.sources import Source
 
+HIGHEST_RATE_HZ = 768_000  # of any sound card
+
 
 def command(
     bundles: Annotated[
@@ -25,7 +27,8 @@ def command(
     wav: Annotated[Path | None, typer.Option(help="Listen to this recording (any common format).")] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Listen to raw 16-bit PCM, or WAV, from a pipe.")] = False,
     rate: Annotated[
-        int | None, typer.Option(min=1, metavar="HZ", help="Of raw --stdin; default: the bundle's.")
+        int | None,
+        typer.Option(min=1, max=HIGHEST_RATE_HZ, metavar="HZ", help="Of raw --stdin; default: the bundle's."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="Microphone: its name, part of its name, or its index.")] = None,
     list_devices: Annotated[bool, typer.Option("--list-devices", help="Show the microphones and stop.")] = False,
