@@ -55,11 +55,11 @@ class FrontEnd(nn.Module):
     def _normalised(self, energy: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
         """The running mean as one triangular matrix product, so that training needs no loop over frames."""
         rule, frames = self.tables.norm, energy.shape[1]
+        powers = (rule.keep ** torch.arange(frames + 1).double()).float()
         age = torch.arange(frames)[:, None] - torch.arange(frames)[None, :]
-        decay = torch.where(age >= 0, (1 - rule.keep) * rule.keep ** age.clamp(min=0).double(), 0.0).float()
-        carried = rule.keep ** torch.arange(1, frames + 1).double()[:, None].float()
+        decay = (1 - rule.keep) * powers[age.clamp(min=0)].tril()
         ones = torch.ones_like(energy[:, :, :1])
-        sums = decay @ torch.cat([energy, ones], dim=2) + carried * norm[:, None, :]
+        sums = decay @ torch.cat([energy, ones], dim=2) + powers[1:, None] * norm[:, None, :]
         mean = sums[:, :, :-1] / sums[:, :, -1:]
         return torch.log((energy + rule.floor) / (mean + rule.floor) + rule.offset), sums[:, -1]
 
