@@ -3,7 +3,8 @@
     python benchmarks/athena.py --audio AUDIO --work DIR [--config default] [--max-minutes 25] [--json]
 
 AUDIO is a folder with `manifest.jsonl` (path, kind, set, speaker). Held out before anything is trained: 100 takes of
-the word, whole noise sets, whole speakers of speech, a whole language. The last line is one JSON object with --json.
+the word, whole noise sets, whole speakers of speech, a whole language. What is trained on also hears eSpeak read nonsense
+in other languages than that one. The last line is one JSON object with --json.
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ import sys
 import zlib
 from pathlib import Path
 
+from synth.spoken import speak_nonsense
+from synth.voices.espeak import FOREIGN
+
 WORD_SET = "precise_athena"
 HELD_OUT_TAKES = 100
 HELD_OUT_NOISE = {"kitchen", "berlin_noise", "muges", "ibm", "precise"}
 HELD_OUT_SPEECH = {"fleurs_du_mal", "precise_amelia"}
+HELD_OUT_LANGUAGE = "fr"
+NONSENSE_CLIPS = 1500
 
 
 def main() -> int:
@@ -30,6 +36,8 @@ def main() -> int:
     if not (work / "ready").exists():
         shutil.rmtree(work, ignore_errors=True)
         lay_out(rows, arguments.audio, work)
+        languages = [language for language in FOREIGN if language != HELD_OUT_LANGUAGE]
+        speak_nonsense(work / "train" / "negatives", NONSENSE_CLIPS, languages=languages)
         (work / "ready").touch()
     bundle = arguments.work / arguments.config
     limit = ["--max-minutes", str(arguments.max_minutes)]

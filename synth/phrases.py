@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 SENTENCES = (
     "what time is it in the kitchen", "please turn the lights off before you leave", "I will call you back tomorrow",
     "the train was late again this morning", "can you pass me the salt", "she said it would rain all week",
@@ -24,6 +26,24 @@ SENTENCES = (
     "the president spoke about the economy", "and now the weather for the weekend", "scientists found a new planet",
     "prices rose by two percent last year", "the film is about a young musician", "once upon a time there was a king",
 )  # fmt: skip
+
+
+ONSETS = tuple("b d f g h j k l m n p r s t v w z".split()) * 2 + ("", "bl", "dr", "kr", "pl", "sk", "st", "tr")
+NUCLEI = ("a", "e", "i", "o", "u") * 2 + ("ai", "au", "ei", "ia", "ou")
+CODAS = ("",) * 12 + ("l", "m", "n", "nt", "r", "s", "st", "t")
+
+
+def nonsense(rng: np.random.Generator, words: int) -> str:
+    """Words of one to four syllables in no language: what a model has to meet to be calm in all of them.
+
+    >>> nonsense(np.random.default_rng(0), 3)
+    'rugausthut tukouai zeidaunbli'
+    """
+    syllables = [rng.integers(1, 5) for _ in range(words)]
+    return " ".join(
+        "".join(rng.choice(ONSETS) + rng.choice(NUCLEI) + rng.choice(CODAS) for _ in range(count))
+        for count in syllables
+    )
 
 
 def near_misses(phrase: str) -> list[str]:

@@ -10,15 +10,15 @@ import hashlib
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from synth import noise
 from synth.bank import cache_folder
-from synth.phrases import SENTENCES, near_misses
-from synth.voices.espeak import espeak_clips, voices
+from synth.phrases import SENTENCES, near_misses, nonsense
+from synth.voices.espeak import FOREIGN, espeak_clips, voices
 from wakeword.audio import db_to_gain, read, rms, speech_activity, write
 from wakeword.clips import Event
 from wakeword.errors import DataError
@@ -56,6 +56,17 @@ def speak_clips(phrase: str, folder: str | Path | None = None, seed: int = 1, pr
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target
+
+
+def speak_nonsense(folder: str | Path, count: int, seed: int = 1, languages: Sequence[str] = FOREIGN) -> None:
+    """Writes `count` negatives of 3 to 7 words that do not exist, read by the rules and in the sounds of `languages`.
+
+    Whoever has recordings of one language only can so make a model that other languages wake less often. A sub-folder
+    is a voice. Raises what `espeak_clips` raises.
+    """
+    rng = np.random.default_rng([seed, 3])
+    texts = [nonsense(rng, int(rng.integers(3, 8))) for _ in range(count)]
+    espeak_clips(texts, folder, count, seed, voices(languages))
 
 
 def unheard_scene(phrase: str, sample_rate_hz: int, words: int = 8, seed: int = 1) -> tuple[np.ndarray, list[Event]]:

@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
 
+from synth.phrases import nonsense
+from synth.spoken import speak_nonsense
 from synth.voices import espeak
-from synth.voices.espeak import EspeakClips, EspeakEngine, EspeakParams, espeak_clips, voices
+from synth.voices.espeak import FOREIGN, EspeakClips, EspeakEngine, EspeakParams, espeak_clips, voices
 from wakeword.audio import read
 from wakeword.errors import DataError
 
@@ -40,6 +42,22 @@ def test_voices_sound_different_and_slow_speech_is_longer(engine: EspeakEngine) 
     assert len(one) != len(other) or not np.array_equal(one, other)
     slow, fast = (engine.speak("hey computer", EspeakParams("en-us", rate_wpm=rate)) for rate in (120, 220))
     assert len(slow) > 1.3 * len(fast)
+
+
+def test_every_foreign_language_reads_the_same_letters_in_its_own_way() -> None:
+    engine = EspeakEngine(names=voices(FOREIGN))
+    said = [engine.speak("dagelin churaste", EspeakParams(language)) for language in FOREIGN]
+    assert all(len(pcm) > 0.5 * engine.sample_rate_hz for pcm in said)
+    assert len({pcm.tobytes() for pcm in said}) == len(FOREIGN)
+
+
+def test_nonsense_is_new_every_time_and_lands_in_one_folder_a_voice(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    assert len({nonsense(rng, 2) for _ in range(100)}) == 100
+    speak_nonsense(tmp_path, 5, languages=["it", "sw"])
+    files = sorted(tmp_path.glob("*/*.wav"))
+    assert len(files) == 5
+    assert {file.parent.name.partition("+")[0] for file in files} <= {"it", "sw"}
 
 
 def test_phonemes_can_be_written_out(engine: EspeakEngine) -> None:

@@ -37,6 +37,11 @@ MAX_DATA_PATH_BYTES = 159  # espeak copies the path into a fixed buffer
 ACCENTS = (
     "en", "en-029", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us", "en-us-nyc",
 )  # fmt: skip
+# Other languages that are written in Latin letters, so that espeak reads any text by their rules, in their sounds.
+FOREIGN = (
+    "az", "ca", "cs", "cy", "da", "de", "es", "et", "eu", "fi", "fr", "ga", "hr", "hu", "id", "is", "it", "lt", "lv",
+    "mt", "nb", "nl", "pl", "pt", "ro", "sk", "sl", "sq", "sv", "sw", "tr",
+)  # fmt: skip
 SAME_AS_PLAIN = {"fast"}
 RATE_WPM, PITCH, PITCH_RANGE = (120, 220), (25, 75), (20, 80)  # espeak's own units, both ends included
 
@@ -72,14 +77,16 @@ class EspeakClips:
     dropped: list[tuple[str, EspeakParams]]
 
 
-def voices() -> list[str]:
+def voices(languages: Sequence[str] = ACCENTS) -> list[str]:
     """Names of the voices that sound different from each other: accents, alone and with every variant.
+
+    `languages` may also name some of FOREIGN.
 
     Raises MissingExtraError without espeakng-loader.
     """
     variants = sorted(path.name for path in (_installed_data() / "voices" / "!v").iterdir())
     endings = ["", *(f"+{name}" for name in variants if name not in SAME_AS_PLAIN)]
-    return [accent + ending for accent in ACCENTS for ending in endings]
+    return [language + ending for language in languages for ending in endings]
 
 
 class EspeakEngine:
@@ -174,7 +181,7 @@ def _in_fresh_process(data: str, folder: str, batch: Batch) -> list[int]:
 
 def _speak_batch(data: str, folder: str, batch: Batch) -> list[int]:
     """Runs in a process of its own; returns the numbers of the clips that it wrote."""
-    engine, written = EspeakEngine(data), []
+    engine, written = EspeakEngine(data, sorted({params.voice for _, _, params in batch})), []
     for i, text, params in batch:
         pcm = engine.speak(text, params)
         if len(pcm) >= MIN_CLIP_S * SAMPLE_RATE_HZ:
@@ -198,11 +205,11 @@ def _draw(rng: np.random.Generator, names: Sequence[str]) -> EspeakParams:
 
 def _checked_names(names: Sequence[str] | None) -> list[str]:
     """espeak would speak an unknown variant as the plain accent, and one speaker would pass for two."""
-    known = voices()
+    known = set(voices((*ACCENTS, *FOREIGN)))
     unknown = [name for name in names or () if name not in known]
     if unknown:
         raise DataError(f"espeak: got voice {unknown[0]!r}, expected one of {len(known)}, such as 'en-us+f3'")
-    return list(names or known)
+    return list(names or voices())
 
 
 def _check_text(text: str) -> None:
