@@ -28,7 +28,7 @@ SENTENCES = (
 )  # fmt: skip
 
 
-ONSETS = tuple("b d f g h j k l m n p r s t v w z".split()) * 2 + ("", "bl", "dr", "kr", "pl", "sk", "st", "tr")
+ONSETS = tuple("bdfghjklmnprstvwz") * 2 + ("", "bl", "dr", "kr", "pl", "sk", "st", "tr")
 NUCLEI = ("a", "e", "i", "o", "u") * 2 + ("ai", "au", "ei", "ia", "ou")
 CODAS = ("",) * 12 + ("l", "m", "n", "nt", "r", "s", "st", "t")
 

@@ -12,7 +12,7 @@ pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
 from synth.phrases import nonsense
 from synth.spoken import speak_nonsense
 from synth.voices import espeak
-from synth.voices.espeak import FOREIGN, EspeakClips, EspeakEngine, EspeakParams, espeak_clips, voices
+from synth.voices.espeak import ACCENTS, FOREIGN, EspeakClips, EspeakEngine, EspeakParams, espeak_clips, voices
 from wakeword.audio import read
 from wakeword.errors import DataError
 
@@ -21,7 +21,7 @@ TEXTS = ["hey computer", "good morning"]
 
 @pytest.fixture(scope="module")
 def engine() -> EspeakEngine:
-    return EspeakEngine()
+    return EspeakEngine(names=voices((*ACCENTS, *FOREIGN)))
 
 
 def test_there_are_hundreds_of_voices_and_no_name_twice() -> None:
@@ -44,8 +44,7 @@ def test_voices_sound_different_and_slow_speech_is_longer(engine: EspeakEngine) 
     assert len(slow) > 1.3 * len(fast)
 
 
-def test_every_foreign_language_reads_the_same_letters_in_its_own_way() -> None:
-    engine = EspeakEngine(names=voices(FOREIGN))
+def test_every_foreign_language_reads_the_same_letters_in_its_own_way(engine: EspeakEngine) -> None:
     said = [engine.speak("dagelin churaste", EspeakParams(language)) for language in FOREIGN]
     assert all(len(pcm) > 0.5 * engine.sample_rate_hz for pcm in said)
     assert len({pcm.tobytes() for pcm in said}) == len(FOREIGN)
@@ -58,6 +57,14 @@ def test_nonsense_is_new_every_time_and_lands_in_one_folder_a_voice(tmp_path: Pa
     files = sorted(tmp_path.glob("*/*.wav"))
     assert len(files) == 5
     assert {file.parent.name.partition("+")[0] for file in files} <= {"it", "sw"}
+
+
+def test_two_engines_in_one_process_do_not_disturb_each_other(engine: EspeakEngine) -> None:
+    params = EspeakParams("en-us")
+    other = EspeakEngine()
+    assert min(len(one.speak("hello", params)) for one in (engine, other, engine)) > 0.2 * engine.sample_rate_hz
+    del other
+    assert len(engine.speak("hello", params)) > 0.2 * engine.sample_rate_hz
 
 
 def test_phonemes_can_be_written_out(engine: EspeakEngine) -> None:

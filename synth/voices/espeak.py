@@ -111,7 +111,6 @@ class EspeakEngine:
                 f"espeak: its start gave {rate_hz}, expected {SAMPLE_RATE_HZ} Hz; its data: {os.fsdecode(folder)}"
             )
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(BREATH_SEED))
-        self._library.espeak_SetSynthCallback(self._callback)
 
     def draw(self, rng: np.random.Generator) -> EspeakParams:
         """A random voice, rate, pitch and pitch range."""
@@ -128,6 +127,7 @@ class EspeakEngine:
         for number, value in ((_RATE, params.rate_wpm), (_PITCH, params.pitch), (_RANGE, params.pitch_range)):
             self._library.espeak_SetParameter(number, value, 0)
         self._pieces.clear()
+        self._library.espeak_SetSynthCallback(self._callback)  # here: engines in one process share the library
         utf8 = text.encode()
         self._library.espeak_Synth(utf8, len(utf8) + 1, 0, _POSITION_CHARACTER, 0, _UTF8_AND_PHONEMES, None, None)
         self._library.espeak_Synchronize()
