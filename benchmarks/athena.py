@@ -3,8 +3,8 @@
     python benchmarks/athena.py --audio AUDIO --work DIR [--config default] [--max-minutes 25] [--json]
 
 AUDIO is a folder with `manifest.jsonl` (path, kind, set, speaker). Held out before anything is trained: 100 takes of
-the word, whole noise sets, whole speakers of speech, a whole language. Trained on, too, is nonsense that eSpeak reads by
-the rules of other languages than that one. The last line is one JSON object with --json.
+the word, whole noise sets, whole speakers of speech, a whole language. Trained on, too, is nonsense that eSpeak reads
+by the rules of other languages than that one. The last line is one JSON object with --json.
 """
 
 from __future__ import annotations
