@@ -73,7 +73,7 @@ def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
     steps_per_s = config.audio.sample_rate_hz / config.step_samples
     units = [model.conv_filters, *model.gru_units]
     per_frame = {
-        "dft": len(table.used_bins()) * config.features.fft_samples,
+        "dft": len(table.used_bins()) * table.fft_samples,
         "mel": 0 if table.mix is None else len(table.used_bins()) * table.bins,
     }
     per_step = {
