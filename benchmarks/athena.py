@@ -18,8 +18,10 @@ import sys
 import zlib
 from pathlib import Path
 
-from synth.spoken import speak_nonsense
-from synth.voices.espeak import FOREIGN
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
+
+from synth.spoken import speak_nonsense  # noqa: E402
+from synth.voices.espeak import FOREIGN  # noqa: E402
 
 WORD_SET = "precise_athena"
 HELD_OUT_TAKES = 100

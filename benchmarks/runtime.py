@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import wakeword
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
+
+import wakeword  # noqa: E402
 
 if TYPE_CHECKING:
     from wakeword.model import WakeModel

@@ -56,3 +56,12 @@ def test_the_python_example_runs(tiny_bundle: Path) -> None:
 
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
     exec(code.replace("models/demo", str(tiny_bundle)), {"pcm": np.zeros(16000, np.int16)})
+
+
+@pytest.mark.parametrize("benchmark", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_starts_from_any_folder(benchmark: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(benchmark), "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: {benchmark.name}")
