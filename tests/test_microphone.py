@@ -76,7 +76,15 @@ class Process:
     """A program whose output lines can be waited for."""
 
     def __init__(self, command: list[str], env: dict[str, str]) -> None:
-        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell starts what it puts in the background deaf to Ctrl-C, and its children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=lambda: [self._lines.put(line) for line in self.process.stdout], daemon=True).start()
 
