@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from synth.build import Clips, in_batches
 from wakeword.audio import write
 from wakeword.clips import MANIFEST_NAME, Clip, write_manifest
-from wakeword.errors import DataError, FileError
-from wakeword.files import LOCK_NAME, locked, replacing
+from wakeword.errors import DataError
+from wakeword.files import LOCK_NAME, locked, replacing, writing
 
 FORMAT = 1
 DATASET_NAME, JOURNAL_NAME = "dataset.json", ".journal.jsonl"
@@ -33,11 +33,8 @@ def write_dataset(clips: Clips, out: str | Path, workers: int = 0, progress: Pro
     configuration or of other clips, and FileError if another run is writing it or it cannot be written.
     """
     out = Path(out)
-    with locked(out):
-        try:
-            return _write(clips, out, workers, progress)
-        except OSError as error:
-            raise FileError(f"{out}: cannot be written: {error.strerror or error}") from None
+    with locked(out), writing(out):
+        return _write(clips, out, workers, progress)
 
 
 def _write(clips: Clips, out: Path, workers: int, progress: Progress | None) -> dict[str, Any]:

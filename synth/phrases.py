@@ -1,4 +1,4 @@
-"""What is said: the phrase's near misses, and ordinary sentences that must not wake anything."""
+"""What is said: the phrase's near misses, ordinary sentences, and words of no language: none may wake anything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SENTENCES = (
     "prices rose by two percent last year", "the film is about a young musician", "once upon a time there was a king",
 )  # fmt: skip
 
-
+# Of a syllable of `nonsense`: what comes more than once is drawn more often.
 ONSETS = tuple("bdfghjklmnprstvwz") * 2 + ("", "bl", "dr", "kr", "pl", "sk", "st", "tr")
 NUCLEI = ("a", "e", "i", "o", "u") * 2 + ("ai", "au", "ei", "ia", "ou")
 CODAS = ("",) * 12 + ("l", "m", "n", "nt", "r", "s", "st", "t")
@@ -39,11 +39,8 @@ def nonsense(rng: np.random.Generator, words: int) -> str:
     >>> nonsense(np.random.default_rng(0), 3)
     'rugausthut tukouai zeidaunbli'
     """
-    syllables = [rng.integers(1, 5) for _ in range(words)]
-    return " ".join(
-        "".join(rng.choice(ONSETS) + rng.choice(NUCLEI) + rng.choice(CODAS) for _ in range(count))
-        for count in syllables
-    )
+    lengths = rng.integers(1, 5, words)
+    return " ".join("".join(_syllable(rng) for _ in range(length)) for length in lengths)
 
 
 def near_misses(phrase: str) -> list[str]:
@@ -58,3 +55,7 @@ def near_misses(phrase: str) -> list[str]:
     middle = max(1, len(words[-1]) // 2)
     parts = [*words, " ".join([*words[:-1], words[-1][:middle]]), words[-1][middle:]]
     return list(dict.fromkeys(part for part in parts if part != phrase.lower() and len(part) > 1))
+
+
+def _syllable(rng: np.random.Generator) -> str:
+    return "".join(rng.choice(sounds) for sounds in (ONSETS, NUCLEI, CODAS))

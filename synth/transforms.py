@@ -7,7 +7,7 @@ import numpy as np
 from wakeword.config import Config, Section
 
 FADE_S = 0.005
-BUTTERWORTH_2, BUTTERWORTH_4 = (0.7071,), (0.5412, 1.3066)  # qualities of the sections of a filter of this order
+BUTTERWORTH_2, BUTTERWORTH_4 = (0.7071,), (0.5412, 1.3066)  # the qualities of the biquads of a filter of this order
 PART_S = (0.1, 0.35)  # of scrambled speech: about a syllable
 LOW_SHELF_HZ, BELL_HZ, HIGH_SHELF_HZ = 300.0, 1500.0, 4000.0
 
@@ -77,7 +77,7 @@ class Band(Section):
         """float32 [N] -> float32 [N], causal; an upper edge above 0.45 of the rate has no effect."""
         from scipy import signal
 
-        sections = [_edge(self.low_hz, BUTTERWORTH_2[0], sample_rate_hz, -1.0)]
+        sections = [_edge(self.low_hz, quality, sample_rate_hz, -1.0) for quality in BUTTERWORTH_2]
         if self.high_hz < 0.45 * sample_rate_hz:
             sections += [_edge(self.high_hz, quality, sample_rate_hz, 1.0) for quality in BUTTERWORTH_4]
         return signal.sosfilt(np.array(sections, np.float32), pcm)

@@ -24,6 +24,11 @@ def noise(seconds: float, seed: int = 0, rate_hz: int = RATE_HZ) -> np.ndarray:
     return (0.05 * np.random.default_rng(seed).standard_normal(round(seconds * rate_hz))).astype(np.float32)
 
 
+def db(ratio: float) -> float:
+    """Decibels of a ratio of amplitudes."""
+    return 20.0 * float(np.log10(ratio))
+
+
 def make_clips(folder: Path, takes: int = 6) -> Path:
     """A small folder of clips: `takes` words, negatives short and long, three backgrounds of 5 s."""
     for number in range(takes):

@@ -23,7 +23,6 @@ from wakeword.audio import (
     write,
 )
 from wakeword.errors import AudioError, FileError
-from wakeword.files import locked, replacing
 
 RATE_HZ = 16000
 
@@ -135,24 +134,6 @@ def test_files_that_are_not_audio_are_named_with_the_reason(tmp_path: Path) -> N
         assert "\n" not in str(caught.value)
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path: Path) -> None:
-    path = tmp_path / "model.json"
-    path.write_text("old")
-    with pytest.raises(ZeroDivisionError):
-        write_half_and_fail(path)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_finished_write_replaces_the_old_file_and_makes_folders(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "folder" / "a.txt"
-    for text in ("first", "second"):
-        with replacing(path) as temporary:
-            Path(temporary).write_text(text)
-    assert path.read_text() == "second"
-    assert list(path.parent.iterdir()) == [path]
-
-
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FileError, match=r"a\.wav: cannot be written: "):
@@ -170,12 +151,6 @@ def test_a_pause_does_not_lower_the_active_level() -> None:
     assert speech_activity(np.zeros(100, np.float32), RATE_HZ) == (0.0, 0)
 
 
-def write_half_and_fail(path: Path) -> None:
-    with replacing(path) as temporary:
-        Path(temporary).write_text("half")
-        raise ZeroDivisionError
-
-
 def tone(samples: int, hz: float, rate_hz: int) -> np.ndarray:
     return (0.5 * np.sin(2 * np.pi * hz * np.arange(samples) / rate_hz)).astype(np.float32)
 
@@ -183,17 +158,6 @@ def tone(samples: int, hz: float, rate_hz: int) -> np.ndarray:
 def resampled(pcm: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     resampler = StreamResampler(from_hz, to_hz)
     return np.concatenate([resampler.feed(pcm), resampler.flush()])
-
-
-def test_a_folder_is_written_by_one_run_at_a_time(tmp_path: Path) -> None:
-    with (
-        locked(tmp_path / "run"),
-        pytest.raises(FileError, match="another run is writing into it"),
-        locked(tmp_path / "run"),
-    ):
-        pass
-    with locked(tmp_path / "run"):
-        pass
 
 
 def test_recordings_are_found_through_links_but_not_in_hidden_places_or_pipes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synth_clips import RATE_HZ, make_clips, noise, plain, syllables, tiny
+from synth_clips import RATE_HZ, db, make_clips, noise, plain, syllables, tiny
 
 from synth import open_clips, render
 from synth.bank import Take
@@ -36,10 +36,6 @@ def cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def recipes(clips: Clips, count: int = 40) -> list[Recipe]:
     return [draw(index, "train", clips.pools["train"], clips.config) for index in range(count)]
-
-
-def db(ratio: float) -> float:
-    return 20.0 * float(np.log10(ratio))
 
 
 def test_snr_measured_is_snr_asked(folder: Path) -> None:

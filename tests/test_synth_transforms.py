@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synth_clips import RATE_HZ, noise, tiny
+from synth_clips import RATE_HZ, db, noise, tiny
 
 from synth.transforms import Band, Filter, Scramble, looped
-
-
-def db(ratio: float) -> float:
-    return 20.0 * float(np.log10(ratio))
 
 
 def test_a_loop_goes_on_for_as_long_as_asked() -> None:

@@ -134,7 +134,7 @@ class SynthConfig(Section):
     activates: Counts
     negatives: Counts
     negative_s: Seconds = Field(description="longer negatives are cut to a random stretch of this length")
-    partial_probability: Probability = Field(description="share of negatives that are one end of an activate")
+    partial_probability: Probability = Field(description="share of negatives made of a torn or scrambled activate")
     partial_share: Annotated[Range, _within(0, 1)] = Field(description="how much of the activate such a piece is")
     reversed_probability: Probability = Field(description="share of the other negatives that are played backwards")
     scrambled_probability: Probability = Field(description="share of them whose parts are put in another order")

@@ -120,9 +120,9 @@ def _energies(g: GraphBuilder, t: Tables) -> str:
     sizes = [unused, half, half] if unused else [half, half]
     windowed = g.node("Mul", frames, g.constant(window))
     *_, early, late = g.node("Split", windowed, g.constant(sizes, np.int64), outputs=len(sizes), axis=1)
-    operators, products, mix = ("Add", "Sub"), [], []
     bands = np.eye(len(t.bin_gain)) if t.mix is None else t.mix
-    for operator, (bins, dft) in zip(operators, t.half_dfts(), strict=True):
+    products, mix = [], []
+    for operator, (bins, dft) in zip(("Add", "Sub"), t.half_dfts(), strict=True):
         products.append(g.node("MatMul", g.node(operator, early, late), g.constant(dft)))
         mix += [bands[bins], bands[bins]]
     spectrum = g.node("Concat", *products, axis=1)

@@ -14,27 +14,32 @@ LOCK_NAME = ".lock"
 
 
 @contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """What the system refuses in here becomes a FileError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
 def replacing(path: str | Path) -> Iterator[str]:
     """Yields a temporary name beside `path`; on success it is renamed over it, on failure removed.
 
     Raises FileError if it, or its folder, cannot be written.
     """
     path = Path(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
-    os.close(handle)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_UMASK)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+        os.close(handle)
+        try:
+            yield temporary
+            os.chmod(temporary, 0o666 & ~_UMASK)
+            os.replace(temporary, path)
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
 
 
 # Temporary files are made private; what they become gets the permissions that any new file gets. Asked for once, while
@@ -46,12 +51,10 @@ os.umask(_UMASK)
 def check_writable(path: str | Path) -> None:
     """Raises FileError, before hours of work, if a file could not be written at `path`. Makes its folder."""
     path = Path(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -67,11 +70,9 @@ def locked(folder: str | Path) -> Iterator[None]:
     Raises FileError if another run has the lock, or if the folder cannot be written.
     """
     folder = Path(folder)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / LOCK_NAME, "w")  # noqa: SIM115 - closed below, after the body
-    except OSError as error:
-        raise FileError(f"{folder}: cannot be written: {error.strerror or error}") from None
     with file:
         try:
             _lock(file.fileno())
