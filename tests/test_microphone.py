@@ -24,6 +24,7 @@ from test_listener import beeps, speechlike, wakeful_threshold
 
 import wakeword
 from wakeword import audio
+from wakeword.chime import PLAY_RATE_HZ, chime
 from wakeword.errors import AudioError
 from wakeword.listener import Listener
 from wakeword.microphone import Device, find_device
@@ -128,6 +129,11 @@ class Pulse:
             ["paplay", "-d", "room", str(self._folder / "room.wav")], env=self.env, timeout=PATIENCE_S, check=True
         )
 
+    def record(self) -> subprocess.Popen:
+        """A recorder of what the sink plays, as raw 16-bit mono at 44.1 kHz on its stdout."""
+        command = ["parec", "-d", "room.monitor", "--rate=44100", "--channels=1", "--format=s16le", "--latency-msec=20"]
+        return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE)
+
     def unplug(self) -> None:
         pid_file = self._folder / "pid"
         os.kill(int(pid_file.read_text()), signal.SIGKILL)
@@ -229,6 +235,33 @@ def test_a_word_that_is_played_to_the_microphone_is_heard(pulse: Pulse) -> None:
     first, second = process.next(), process.next()
     assert second["end_s"] - first["end_s"] == pytest.approx(0.7, abs=0.02)
     process.stop()
+
+
+@needs_alsa
+@needs_pulse
+def test_a_detection_is_answered_by_a_chime_from_the_loudspeaker(tiny_bundle: Path, pulse: Pulse) -> None:
+    verb = [
+        "-m",
+        "wakeword",
+        "listen",
+        str(tiny_bundle),
+        "--device",
+        "pulse",
+        "--json",
+        "--threshold",
+        "0.01",
+        "--chime",
+    ]
+    recorder, process = pulse.record(), Process([sys.executable, *verb], pulse.env)
+    process.next()  # a network that was hardly trained wakes even in silence
+    played = np.frombuffer(recorder.stdout.read(2 * 44100 * 2), np.int16) / 32768  # 2 s, paced by the sink
+    process.stop()
+    recorder.kill()
+    sound = chime(PLAY_RATE_HZ)
+    start = int(np.correlate(played, sound, "valid").argmax())
+    heard = played[start : start + len(sound)]
+    assert heard @ sound > 0.95 * np.linalg.norm(heard) * np.linalg.norm(sound)
+    assert np.linalg.norm(heard) == pytest.approx(np.linalg.norm(sound), rel=0.5)  # the sink has a volume of its own
 
 
 @needs_alsa
