@@ -38,7 +38,7 @@ def to_float(pcm: np.ndarray) -> np.ndarray:
     if pcm.ndim != 1:
         raise AudioError(f"pcm: got shape {list(pcm.shape)}, expected mono [N]")
     if pcm.dtype == np.int16:
-        return np.multiply(pcm, np.float32(1 / FULL_SCALE), dtype=np.float32)
+        return pcm * np.float32(1 / FULL_SCALE)
     if pcm.dtype != np.float32:
         raise AudioError(f"pcm: got dtype {pcm.dtype}, expected int16 or float32")
     if not _is_sound(pcm):

@@ -95,11 +95,10 @@ def build_graph(config: SystemConfig, weights: dict[str, np.ndarray], metadata: 
     frames = _energies(g, t)
     if t.norm is not None:
         frames = _running_norm(g, frames, t)
-    hidden = g.reshape(_convolution(g, frames, config, weights), [-1, 1, config.model.conv_filters])
+    hidden, width = _convolution(g, frames, config, weights), config.model.conv_filters
     for i, units in enumerate(config.model.gru_units):
-        hidden = _gru(g, hidden, i, units, weights)
-    last = g.reshape(hidden, [-1, config.model.gru_units[-1]])
-    logits = g.node("Gemm", last, g.constant(weights["head.weight"].T), g.constant(weights["head.bias"]))
+        hidden, width = _gru(g, g.reshape(hidden, [-1, 1, width]), i, units, weights), units
+    logits = g.node("Gemm", g.reshape(hidden, [-1, width]), g.constant(weights["head.weight"].T), g.constant(weights["head.bias"]))
     probabilities = g.reshape(g.node("Sigmoid", logits), [1, -1, len(weights["head.bias"])])
     graph = g.finish(probabilities, len(weights["head.bias"]))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
@@ -167,7 +166,7 @@ def _convolution(g: GraphBuilder, frames: str, config: SystemConfig, weights: di
 
 
 def _gru(g: GraphBuilder, x: str, index: int, units: int, weights: dict[str, np.ndarray]) -> str:
-    """[steps, 1, I] -> [steps, 1, H], time first. torch orders the gates r, z, n; ONNX z, r, h."""
+    """[steps, 1, I] -> [steps, 1, 1, H], time first. torch orders the gates r, z, n; ONNX z, r, h."""
 
     def gates(name: str) -> np.ndarray:
         r, z, n = np.split(weights[f"gru.{index}.{name}"], 3)
@@ -178,7 +177,7 @@ def _gru(g: GraphBuilder, x: str, index: int, units: int, weights: dict[str, np.
     parts = (g.constant(gates("weight_ih")[None]), g.constant(gates("weight_hh")[None]), g.constant(bias))
     steps, last = g.node("GRU", x, *parts, "", initial, outputs=2, hidden_size=units, linear_before_reset=1)
     g.next_state(f"gru{index}", last)
-    return g.node("Squeeze", steps, g.constant([1], np.int64))
+    return steps
 
 
 def _float_tensor(name: str, shape: list) -> onnx.ValueInfoProto:
