@@ -19,7 +19,6 @@ from wakeword.checkpoint import load  # noqa: E402
 from wakeword.clips import Event, Example  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.errors import DataError  # noqa: E402
-from wakeword.model import peak_weight  # noqa: E402
 from wakeword.train import TrainingData, train  # noqa: E402
 
 RATE_HZ = 16000
@@ -58,9 +57,8 @@ def tiny(**limits: object) -> Config:
     )
 
 
-@pytest.mark.parametrize("peak_from", [1.0, 0.3])
-def test_training_learns_and_its_bundle_detects(tmp_path: Path, peak_from: float) -> None:
-    config = tiny(max_steps=150, validate_every_steps=50, peak_from=peak_from)
+def test_training_learns_and_its_bundle_detects(tmp_path: Path) -> None:
+    config = tiny(max_steps=150, validate_every_steps=50)
     events: list[dict] = []
     bundle = train(config, chirps(config), tmp_path / "rise", events.append)
     last = [event for event in events if event["event"] == "validation"][-1]
@@ -71,19 +69,6 @@ def test_training_learns_and_its_bundle_detects(tmp_path: Path, peak_from: float
     heard = wakeword.load(bundle.path).feed(pcm.astype(np.float32))
     assert [d.phrase for d in heard] == ["rise"]
     assert 20800 / RATE_HZ - EARLY_S < heard[0].end_s < 20800 / RATE_HZ + 0.4
-
-
-def test_a_word_weighs_on_its_highest_output_alone() -> None:
-    target, weight = torch.zeros(2, 6, 2), torch.ones(2, 6, 2)
-    target[0, 1:4, 0] = target[0, 5, 0] = target[1, 0:2, 0] = target[1, 2:5, 1] = 1.0
-    weight[0, 0, 0] = 0.0
-    logits = torch.zeros(2, 6, 2)
-    logits[0, 2, 0] = logits[1, 1, 0] = 1.0
-    got = peak_weight(logits, target, weight)
-    assert got[0, :, 0].tolist() == [0, 0, 3, 0, 1, 1]
-    assert got[1, :, 0].tolist() == [0, 2, 1, 1, 1, 1]
-    assert got[1, :, 1].tolist() == [1, 1, 1, 1, 1, 1]  # equal logits share
-    assert torch.equal(got[0, :, 1], weight[0, :, 1])
 
 
 def test_a_run_cut_in_two_ends_with_the_same_weights(tmp_path: Path) -> None:

@@ -165,7 +165,6 @@ class TrainConfig(Section):
     warmup_steps: int = Field(ge=0)
     weight_decay: float = Field(ge=0.0)
     positive_weight: float = Field(gt=0.0)
-    peak_from: Probability = Field(description="share of training after which a word needs one high output, not all")
     gradient_clip: float = Field(gt=0.0)
     ema_decay: float = Field(ge=0.0, lt=1.0)
     validate_every_steps: int = Field(ge=1)
@@ -220,8 +219,9 @@ class SystemConfig(Section):
                 f"audio.example_s {self.audio.example_s} is shorter than one output's view of "
                 f"{self.receptive_samples / self.audio.sample_rate_hz:.3f} s"
             )
-        if self.features.kind == "log_mel" and self.features.high_hz > self.audio.sample_rate_hz / 2:
-            raise ValueError(f"features.high_hz {self.features.high_hz} is above half the sample rate")
+        nyquist = self.audio.sample_rate_hz / 2
+        if self.features.kind == "log_mel" and self.features.high_hz > nyquist:
+            raise ValueError(f"features.high_hz {self.features.high_hz} is above half the sample rate, {nyquist}")
         return self
 
 

@@ -128,24 +128,6 @@ def weighted_loss(logits: Tensor, target: Tensor, weight: Tensor, positive_weigh
     return loss / weight.sum()
 
 
-def peak_weight(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """`weight` with all that a run of 1s in `target` weighs moved to the step where its logit is highest.
-
-    All [B, T, K]. A detector needs one high output a word, and no network can know to the step when the label ends.
-    From M. Sun et al., "Max-pooling loss training of long short-term memory networks for small-footprint keyword
-    spotting", 2016, which also begins with the loss of every step and turns to this one later.
-    """
-    begins = target * (1.0 - nn.functional.pad(target, (0, 0, 1, 0))[:, :-1])
-    run = begins.transpose(1, 2).flatten().cumsum(0).long().view(len(target), target.shape[2], -1).transpose(1, 2)
-    runs = torch.zeros(int(run.max()) + 1, device=logits.device)
-    inside = target == 1.0
-    highest = (runs - torch.inf).scatter_reduce(0, run[inside], logits.detach()[inside], "amax")
-    weighs = runs.scatter_add(0, run[inside], weight[inside])
-    is_peak = inside & (logits.detach() == highest[run])
-    peaks = runs.scatter_add(0, run[is_peak], torch.ones_like(weight)[is_peak])  # equal logits share
-    return torch.where(inside, is_peak * weighs[run] / peaks[run].clamp(min=1.0), weight)
-
-
 def folded_weights(model: WakeModel) -> dict[str, np.ndarray]:
     """The weights that inference needs, float32, each batch norm folded into the layer it touches.
 

@@ -31,7 +31,7 @@ from wakeword.errors import DataError
 from wakeword.export import export
 from wakeword.files import locked
 from wakeword.labels import targets
-from wakeword.model import WakeModel, peak_weight, weighted_loss
+from wakeword.model import WakeModel, weighted_loss
 from wakeword.prefetch import prefetched
 from wakeword.validate import validate
 
@@ -141,8 +141,6 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.train.learning_rate * self._schedule()
         logits, _ = self.model(pcm, self.model.empty_state(len(pcm)))
-        if self._share() >= self.config.train.peak_from:
-            weight = peak_weight(logits, target, weight)
         loss = weighted_loss(logits, target, weight, self.config.train.positive_weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -207,18 +205,14 @@ class Run:
         )
         return write_bundle(self.out, card, *export(self.best, card))
 
-    def _share(self) -> float:
-        """How much of the steps or minutes that are allowed is done, 0 to 1."""
-        limits = self.config.train
-        share = self.progress.step / limits.max_steps
+    def _schedule(self) -> float:
+        """Linear warm-up, then half a cosine to a hundredth over the steps or minutes that are allowed."""
+        limits, step = self.config.train, self.progress.step
+        warm = min(1.0, (step + 1) / max(1, limits.warmup_steps))
+        share = step / limits.max_steps
         if limits.max_minutes is not None:
             share = max(share, self.progress.elapsed_s / (60 * limits.max_minutes))
-        return min(1.0, share)
-
-    def _schedule(self) -> float:
-        """Linear warm-up, then half a cosine to a hundredth."""
-        warm = min(1.0, (self.progress.step + 1) / max(1, self.config.train.warmup_steps))
-        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self._share())))
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
 
     def _update_average(self) -> None:
         """Exponential moving average of weights and batch statistics; short at first, to forget the random start."""
