@@ -25,7 +25,12 @@ def command(
     from wakeword.config import load_config, override
 
     report = reporter(as_json)
-    limits = {"max_minutes": minutes, "validation_examples": 300, "validate_every_steps": 100}
+    limits = {
+        "max_minutes": minutes,
+        "validation_examples": 300,
+        "validate_every_steps": 100,
+        "calibration_examples": 1500,
+    }
     limits["target_fa_per_hour"] = 5.0  # what so short a training can keep to
     config = override(load_config("default"), audio={"example_s": 4.0}, train=limits)
     opened = open_clips(spoken_clips(phrase, report), config, [phrase], report)
