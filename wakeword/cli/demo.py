@@ -30,8 +30,8 @@ def command(
         "validation_examples": 300,
         "validate_every_steps": 100,
         "calibration_examples": 1500,
+        "target_fa_per_hour": 5.0,  # what so short a training can keep to
     }
-    limits["target_fa_per_hour"] = 5.0  # what so short a training can keep to
     config = override(load_config("default"), audio={"example_s": 4.0}, train=limits)
     opened = open_clips(spoken_clips(phrase, report), config, [phrase], report)
     train_bundle(config, rendered(opened, config, workers), out, report)
