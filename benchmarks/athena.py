@@ -28,7 +28,7 @@ HELD_OUT_TAKES = 100
 HELD_OUT_NOISE = {"kitchen", "berlin_noise", "muges", "ibm", "precise"}
 HELD_OUT_SPEECH = {"fleurs_du_mal", "precise_amelia"}
 HELD_OUT_LANGUAGE = "fr"
-NONSENSE_CLIPS = 1000
+NONSENSE_CLIPS = 3000
 
 
 def main() -> int:
@@ -50,17 +50,13 @@ def main() -> int:
 
 
 def lay_out(rows: list[dict], audio: Path, work: Path) -> None:
-    """Links every recording into train/ or test/, sub-folders keeping speakers and sets together.
-
-    The ready synthetic clips ("tts") are left out: a model trained with them never takes one for the word, so they
-    only fill the places of speech that it still has to learn.
-    """
+    """Links every recording into train/ or test/, sub-folders keeping speakers and sets together."""
     takes = sorted((row for row in rows if row["set"] == WORD_SET), key=lambda row: zlib.crc32(row["path"].encode()))
     for position, row in enumerate(takes):
         side = "test" if position < HELD_OUT_TAKES else "train"
         link(audio / row["path"], work / side / "activates")
     for row in rows:
-        if row["kind"] in ("words", "speech") and row["set"] != WORD_SET and row.get("label") != "athena":
+        if row["kind"] in ("words", "speech", "tts") and row["set"] != WORD_SET and row.get("label") != "athena":
             side = "test" if held_out_speech(row) else "train"
             link(audio / row["path"], work / side / "negatives" / f"{row['set']}_{group_of(row)}")
         if row["kind"] == "noise":

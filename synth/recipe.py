@@ -138,8 +138,7 @@ def _event(
     """One event, or none if it found no place."""
     synth = config.synth
     crop = _crop(rng, kind, segment, config)
-    speeds = synth.speed if kind == "activates" else synth.negative_speed
-    speed = Speed.sample(rng, speeds) if rng.random() < synth.speed_probability else None
+    speed = Speed.sample(rng, config) if rng.random() < synth.speed_probability else None
     equaliser = Filter.sample(rng, config) if rng.random() < synth.filter_probability else None
     band = Band.sample(rng, config) if rng.random() < synth.band_probability else None
     room = Room.sample(rng, config) if rng.random() < synth.room_probability else None
@@ -215,7 +214,7 @@ def _crop(rng: np.random.Generator, kind: str, segment: Segment, config: Config)
     """An activate whole; of a long negative a random stretch, which also fits an example at any speed."""
     if kind == "activates":
         return segment.start, segment.samples
-    room_samples = int(config.example_samples * min(1.0, config.synth.negative_speed[0]))
+    room_samples = int(config.example_samples * min(1.0, config.synth.speed[0]))
     wanted = min(round(rng.uniform(*config.synth.negative_s) * config.audio.sample_rate_hz), room_samples)
     if segment.samples <= wanted:
         return segment.start, segment.samples

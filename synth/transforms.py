@@ -18,9 +18,9 @@ class Speed(Section):
     factor: float
 
     @classmethod
-    def sample(cls, rng: np.random.Generator, bounds: tuple[float, float]) -> Speed:
+    def sample(cls, rng: np.random.Generator, config: Config) -> Speed:
         # Three decimals, so that the manifest shows the number that was used.
-        return cls(factor=float(round(rng.uniform(*bounds), 3)))
+        return cls(factor=float(round(rng.uniform(*config.synth.speed), 3)))
 
     def samples(self, samples: int) -> int:
         """How many samples come out of so many."""

@@ -145,7 +145,6 @@ class SynthConfig(Section):
     gain_db: Decibels = Field(description="of the finished example; peaks are kept below full scale")
     example_dbfs: float | None = Field(None, ge=-120.0, le=0.0, description="RMS the finished example is brought to")
     speed: Annotated[Range, _within(0.1, 10)]
-    negative_speed: Annotated[Range, _within(0.1, 10)]
     speed_probability: Probability
     filter_db: Decibels = Field(description="gain of each of three equaliser bands")
     filter_probability: Probability
