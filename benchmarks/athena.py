@@ -28,7 +28,7 @@ HELD_OUT_TAKES = 100
 HELD_OUT_NOISE = {"kitchen", "berlin_noise", "muges", "ibm", "precise"}
 HELD_OUT_SPEECH = {"fleurs_du_mal", "precise_amelia"}
 HELD_OUT_LANGUAGE = "fr"
-NONSENSE_CLIPS = 3000
+NONSENSE_CLIPS = 1500
 
 
 def main() -> int:
