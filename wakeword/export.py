@@ -98,9 +98,9 @@ def build_graph(config: SystemConfig, weights: dict[str, np.ndarray], metadata: 
     hidden, width = _convolution(g, frames, config, weights), config.model.conv_filters
     for i, units in enumerate(config.model.gru_units):
         hidden, width = _gru(g, g.reshape(hidden, [-1, 1, width]), i, units, weights), units
-    logits = g.node("Gemm", g.reshape(hidden, [-1, width]), g.constant(weights["head.weight"].T), g.constant(weights["head.bias"]))
-    probabilities = g.reshape(g.node("Sigmoid", logits), [1, -1, len(weights["head.bias"])])
-    graph = g.finish(probabilities, len(weights["head.bias"]))
+    head, bias = weights["head.weight"], weights["head.bias"]
+    logits = g.node("Gemm", g.reshape(hidden, [-1, width]), g.constant(head.T), g.constant(bias))
+    graph = g.finish(g.reshape(g.node("Sigmoid", logits), [1, -1, len(bias)]), len(bias))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
