@@ -1,25 +1,28 @@
-"""The microphone, with the real sounddevice and PortAudio: ALSA reads it from a file, or PulseAudio plays into it.
-
-Each test listens in a process of its own, because PortAudio reads its configuration when it is imported.
-"""
+"""The microphone, with the real sounddevice and PortAudio, and a loudspeaker: see sound_system.py."""
 
 from __future__ import annotations
 
 import json
-import os
-import queue
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from sound_system import (
+    PATIENCE_S,
+    Pulse,
+    environment,
+    file_microphone,
+    level_listener,
+    listen,
+    needs_alsa,
+    needs_pulse,
+    run_python,
+)
 from test_listener import beeps, speechlike, wakeful_threshold
 
 import wakeword
@@ -30,115 +33,6 @@ from wakeword.listener import Listener
 from wakeword.microphone import Device, find_device
 from wakeword.sources import WavSource
 
-LEVEL_WORD = Path(__file__).with_name("level_word.py")
-ALSA_BASE = Path("/usr/share/alsa/alsa.conf")
-PATIENCE_S = 30.0
-
-
-def has_portaudio() -> bool:
-    try:
-        import sounddevice  # noqa: F401
-    except OSError:
-        return False
-    return True
-
-
-needs_alsa = pytest.mark.skipif(
-    not (sys.platform == "linux" and ALSA_BASE.exists() and has_portaudio()),
-    reason="needs Linux with ALSA and PortAudio (Debian: libportaudio2 alsa-utils)",
-)
-needs_pulse = pytest.mark.skipif(
-    not (
-        shutil.which("pulseaudio")
-        and shutil.which("paplay")
-        and list(Path("/usr/lib").rglob("*asound_module_pcm_pulse*"))
-    ),
-    reason="needs PulseAudio and its ALSA plugin (Debian: pulseaudio pulseaudio-utils libasound2-plugins)",
-)
-
-
-def environment(folder: Path, alsa_config: str) -> dict[str, str]:
-    """Of a process with its own ALSA devices, and its own folder to look for a PulseAudio in."""
-    (folder / "alsa.conf").write_text(alsa_config)
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("PULSE_")}
-    private = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH"), str(folder))
-    root = str(LEVEL_WORD.parent.parent)
-    return {**inherited, **private, "ALSA_CONFIG_PATH": str(folder / "alsa.conf"), "PYTHONPATH": root}
-
-
-def file_microphone(folder: Path, pcm: np.ndarray) -> dict[str, str]:
-    """A device `wavmic` that holds float32 [N], much faster than real time, and then whatever was in memory."""
-    pcm.tofile(folder / "mic.raw")
-    file = f'type file slave.pcm "null" file "/dev/null" infile "{folder / "mic.raw"}" format "raw"'
-    return environment(folder, f"<{ALSA_BASE}>\npcm.wavmic {{ {file} }}\n")
-
-
-class Process:
-    """A program whose output lines can be waited for."""
-
-    def __init__(self, command: list[str], env: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            command,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A shell starts what it puts in the background deaf to Ctrl-C, and its children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=lambda: [self._lines.put(line) for line in self.process.stdout], daemon=True).start()
-
-    def next(self) -> dict[str, Any]:
-        try:
-            return json.loads(self._lines.get(timeout=PATIENCE_S))
-        except queue.Empty:
-            self.process.kill()
-            raise AssertionError(f"no line for {PATIENCE_S} s; stderr: {self.process.stderr.read()}") from None
-
-    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(by)
-        try:
-            return self.process.wait(PATIENCE_S)
-        finally:
-            self.process.kill()
-
-
-class Pulse:
-    """A PulseAudio of its own: what is played into the sink `room` is what its microphone hears."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.env = environment(folder, f"<{ALSA_BASE}>\npcm.pulse {{ type pulse }}\nctl.pulse {{ type pulse }}\n")
-        self.start()
-
-    def start(self) -> None:
-        modules = [
-            "module-native-protocol-unix",
-            "module-null-sink sink_name=room rate=48000",
-            "module-remap-source source_name=microphone master=room.monitor",
-        ]
-        loads = [argument for module in modules for argument in ("-L", module)]
-        # As a daemon, it returns when it is ready.
-        command = ["pulseaudio", "-n", "--daemonize=yes", "--exit-idle-time=-1", "--log-level=0", *loads]
-        subprocess.run(command, env=self.env, stderr=subprocess.DEVNULL, timeout=PATIENCE_S, check=True)
-
-    def play(self, pcm: np.ndarray) -> None:
-        audio.write(self._folder / "room.wav", pcm, 16000)
-        subprocess.run(
-            ["paplay", "-d", "room", str(self._folder / "room.wav")], env=self.env, timeout=PATIENCE_S, check=True
-        )
-
-    def record(self) -> subprocess.Popen:
-        """A recorder of what the sink plays, as raw 16-bit mono at 44.1 kHz on its stdout."""
-        command = ["parec", "-d", "room.monitor", "--rate=44100", "--channels=1", "--format=s16le", "--latency-msec=20"]
-        return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE)
-
-    def unplug(self) -> None:
-        pid_file = self._folder / "pid"
-        os.kill(int(pid_file.read_text()), signal.SIGKILL)
-        pid_file.unlink()  # the next daemon would take a zombie for a running one
-
 
 @pytest.fixture
 def pulse() -> Iterator[Pulse]:
@@ -147,16 +41,6 @@ def pulse() -> Iterator[Pulse]:
         pulse = Pulse(Path(folder))
         yield pulse
         pulse.unplug()
-
-
-def listener(env: dict[str, str], *arguments: str) -> Process:
-    return Process([sys.executable, str(LEVEL_WORD), *arguments], env)
-
-
-def run_python(code: str, env: dict[str, str]) -> bytes:
-    return subprocess.run(
-        [sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, timeout=PATIENCE_S, check=True
-    ).stdout
 
 
 @needs_alsa
@@ -207,8 +91,7 @@ def test_the_microphone_gives_the_detections_of_the_file_and_ends_well(
     threshold = wakeful_threshold(tiny_bundle, audio.read(tmp_path / "same.wav", 16000))
     file = list(Listener(WavSource(tmp_path / "same.wav"), wakeword.load(tiny_bundle, threshold)))
     env = file_microphone(tmp_path, np.concatenate([pcm, np.zeros(44100 * 300, np.float32)]))
-    verb = ["-m", "wakeword", "listen", str(tiny_bundle), "--device", "wavmic", "--json", "--threshold", str(threshold)]
-    process = Process([sys.executable, *verb], env)
+    process = listen(tiny_bundle, "wavmic", threshold, env)
     heard = [process.next() for detection in file if detection.end_s < 5.5]
     assert heard
     assert [line["end_s"] for line in heard] == pytest.approx([d.end_s for d in file][: len(heard)], abs=1e-6)
@@ -229,7 +112,7 @@ def test_without_a_microphone_the_verb_says_so_in_one_line(tiny_bundle: Path, tm
 @needs_alsa
 @needs_pulse
 def test_a_word_that_is_played_to_the_microphone_is_heard(pulse: Pulse) -> None:
-    process = listener(pulse.env, "pulse")
+    process = level_listener(pulse.env, "pulse")
     assert process.next() == {"ready": True}
     pulse.play(beeps([0.5, 1.2], 1.8))
     first, second = process.next(), process.next()
@@ -240,19 +123,7 @@ def test_a_word_that_is_played_to_the_microphone_is_heard(pulse: Pulse) -> None:
 @needs_alsa
 @needs_pulse
 def test_a_detection_is_answered_by_a_chime_from_the_loudspeaker(tiny_bundle: Path, pulse: Pulse) -> None:
-    verb = [
-        "-m",
-        "wakeword",
-        "listen",
-        str(tiny_bundle),
-        "--device",
-        "pulse",
-        "--json",
-        "--threshold",
-        "0.01",
-        "--chime",
-    ]
-    recorder, process = pulse.record(), Process([sys.executable, *verb], pulse.env)
+    recorder, process = pulse.record(), listen(tiny_bundle, "pulse", 0.01, pulse.env, "--chime")
     process.next()  # a network that was hardly trained wakes even in silence
     played = np.frombuffer(recorder.stdout.read(2 * 44100 * 2), np.int16) / 32768  # 2 s, paced by the sink
     process.stop()
@@ -267,7 +138,7 @@ def test_a_detection_is_answered_by_a_chime_from_the_loudspeaker(tiny_bundle: Pa
 @needs_alsa
 @needs_pulse
 def test_an_unplugged_microphone_is_reported_once_and_heard_again_when_it_returns(pulse: Pulse) -> None:
-    process = listener(pulse.env)
+    process = level_listener(pulse.env)
     assert process.next() == {"ready": True}
     pulse.play(beeps([0.2], 0.8))
     before = process.next()
