@@ -18,7 +18,8 @@ import sys
 import zlib
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
+ROOT = str(Path(__file__).resolve().parent.parent)
+sys.path[0] = ROOT  # instead of this folder, whose synth.py is not the package
 
 from synth.spoken import speak_nonsense  # noqa: E402
 from synth.voices.espeak import FOREIGN  # noqa: E402
@@ -86,8 +87,8 @@ def evaluate(bundle: Path, test: Path, snr_db: float) -> dict:
 
 def run(*arguments: object) -> str:
     command = [sys.executable, "-m", "wakeword", *map(str, arguments)]
-    captured = "--json" in command
-    done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE if captured else None)
+    output = subprocess.PIPE if "--json" in command else None
+    done = subprocess.run(command, check=True, text=True, stdout=output, env=os.environ | {"PYTHONPATH": ROOT})
     return done.stdout or ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,13 @@ def write_half_and_fail(path: Path) -> None:
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize(
-    "write", [check_writable, lambda path: write_bytes(path, b""), lambda path: locked(path).__enter__()]
-)
-def test_a_place_that_cannot_be_written_is_named(write, tmp_path: Path) -> None:
+def lock(path: Path) -> None:
+    with locked(path):
+        pass
+
+
+@pytest.mark.parametrize("write", [check_writable, lambda path: write_bytes(path, b""), lock])
+def test_a_place_that_cannot_be_written_is_named(write: Callable[[Path], None], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FileError, match=r"inside: cannot be written: (File exists|Not a directory)$"):
         write(tmp_path / "file" / "inside")
