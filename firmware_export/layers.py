@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from wakeword.bundle import read_bundle
-from wakeword.config import DetectorConfig, SystemConfig
+from wakeword.config import SystemConfig
 from wakeword.errors import AudioError, BundleError
 from wakeword.features import FeatureState, Tables, compute, tables, zero_state
+from wakeword.sections import DetectorConfig
 
 
 @dataclass(frozen=True)

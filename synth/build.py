@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count as counting
 from itertools import islice
@@ -33,13 +33,15 @@ class Clips:
     phrases: tuple[str, ...]
     splits: dict[str, dict[str, list[Segment]]]
     rejected: tuple[Rejected, ...]
+    times: Mapping[str, float] = field(default_factory=dict)
+    """How many times as often as usual some recordings are drawn, by their id."""
 
     @cached_property
     def pools(self) -> dict[str, dict[str, Pool]]:
-        return {name: pools(segments, self.config) for name, segments in self.splits.items()}
+        return {name: pools(segments, self.config, self.times) for name, segments in self.splits.items()}
 
     def example(self, split_name: str, index: int) -> Example:
-        """Example `index` of a split: a pure function of the clips, the seed, the split and the index."""
+        """Example `index` of a split: a pure function of the clips, `times`, the seed, the split and the index."""
         return render(draw(index, split_name, self.pools[split_name], self.config), self.bank, self.config)
 
     def summary(self) -> dict[str, Any]:
@@ -97,27 +99,30 @@ def _nothing_left(kind: str, folder: Path, rejected: Sequence[Rejected]) -> str:
 
 
 def stream(
-    clips: Clips, config: Config, split: str, start: int = 0, count: int | None = None, workers: int = 0
+    clips: Clips,
+    config: Config,
+    split: str,
+    start: int = 0,
+    count: int | None = None,
+    workers: int = 0,
+    times: Mapping[str, float] | None = None,
 ) -> Iterator[Example]:
     """Yields examples start, start + 1, ... of a split, `count` of them or without end.
 
     `config` must cut the same audio as the one that opened the clips; its `synth` section may differ. The bytes do not
     depend on `workers`: 0 renders in this process, else so many processes render ahead by a few batches. Closing the
-    generator, an error or Ctrl-C ends them.
+    generator, an error or Ctrl-C ends them. `times` draws some recordings, named by their id, more or less often.
     """
-    clips = clips if config is clips.config else _with_config(clips, config)
+    if config.audio != clips.config.audio:
+        raise DataError(f"clips: opened for {clips.config.audio}, got a configuration with {config.audio}")
+    if config is not clips.config or times:
+        clips = replace(clips, config=config, times=times or {})
     indices = counting(start) if count is None else range(start, start + count)
     if workers == 0:
         yield from (clips.example(split, index) for index in indices)
         return
     for batch in in_batches(clips, _render_batch, split, indices, workers):
         yield from batch
-
-
-def _with_config(clips: Clips, config: Config) -> Clips:
-    if config.audio != clips.config.audio:
-        raise DataError(f"clips: opened for {clips.config.audio}, got a configuration with {config.audio}")
-    return Clips(config, clips.bank, clips.phrases, clips.splits, clips.rejected)
 
 
 def _render_batch(clips: Clips, split: str, indices: list[int]) -> list[Example]:

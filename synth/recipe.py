@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from synth.rooms import Room
 from synth.splits import SPLITS, Segment
 from synth.transforms import Band, Filter, Scramble, Speed
-from wakeword.config import Config, Section
+from wakeword.config import Config
+from wakeword.sections import Section
 
 SHORTEST_WEIGHT = 0.2  # a word of one second is drawn this often for once that a stretch of full length is
 PLACEMENT_TRIES = 50  # then the event is left out: the example is full
@@ -66,14 +67,21 @@ class Recipe(Section):
 class Pool:
     """The segments of one kind on one side, and how often each is drawn."""
 
-    def __init__(self, segments: Sequence[Segment], stretch_samples: int | None = None) -> None:
-        """Labels are drawn equally often; with `stretch_samples`, segments by their length, within reason."""
+    def __init__(
+        self, segments: Sequence[Segment], stretch_samples: int | None = None, times: Mapping[str, float] | None = None
+    ) -> None:
+        """Labels are drawn equally often; with `stretch_samples`, segments by their length, within reason.
+
+        `times` says of some recordings how many times as often as that they are drawn.
+        """
         self.segments = list(segments)
         if stretch_samples:
             weights = np.array([min(max(s.samples / stretch_samples, SHORTEST_WEIGHT), 10.0) for s in self.segments])
         else:
             counts = Counter(s.take.label for s in self.segments)
             weights = np.array([1.0 / counts[s.take.label] for s in self.segments])
+        if times:
+            weights *= [times.get(s.take.id, 1.0) for s in self.segments]
         self._cumulative = np.cumsum(weights)
 
     def choose(self, rng: np.random.Generator) -> Segment:
@@ -81,11 +89,11 @@ class Pool:
         return self.segments[min(int(np.searchsorted(self._cumulative, at, side="right")), len(self.segments) - 1)]
 
 
-def pools(segments: dict[str, list[Segment]], config: Config) -> dict[str, Pool]:
-    """A pool for each kind that has segments."""
+def pools(segments: dict[str, list[Segment]], config: Config, times: Mapping[str, float]) -> dict[str, Pool]:
+    """A pool for each kind that has segments; `times` is that of `Pool`."""
     negative_samples = round(config.synth.negative_s[1] * config.audio.sample_rate_hz)
     stretch = {"activates": None, "negatives": negative_samples, "backgrounds": config.example_samples}
-    return {kind: Pool(segments[kind], stretch[kind]) for kind in stretch if segments.get(kind)}
+    return {kind: Pool(segments[kind], stretch[kind], times) for kind in stretch if segments.get(kind)}
 
 
 def draw(index: int, split: str, sources: dict[str, Pool], config: Config) -> Recipe:

@@ -39,7 +39,13 @@ def render(recipe: Recipe, bank: Bank, config: Config) -> Example:
         mix[event.start_sample : event.start_sample + heard] += sound[:heard]
     headroom_db = _finish(mix, recipe)
     events = tuple(
-        Event(kind=event.kind, label=event.label, start_sample=event.start_sample, end_sample=event.end_sample)
+        Event(
+            kind=event.kind,
+            label=event.label,
+            start_sample=event.start_sample,
+            end_sample=event.end_sample,
+            source=event.id,
+        )
         for event in recipe.events
     )
     plain = recipe.model_dump(mode="json")

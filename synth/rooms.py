@@ -10,7 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from wakeword.config import Config, Section
+from wakeword.config import Config
+from wakeword.sections import Section
 
 POOL_ROOMS = 64  # rooms in a seed's pool: enough to differ, few enough to be computed once
 SPEED_OF_SOUND_M_S = 343.0

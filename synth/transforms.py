@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wakeword.config import Config, Section
+from wakeword.config import Config
+from wakeword.sections import Section
 
 FADE_S = 0.005
 BUTTERWORTH_2, BUTTERWORTH_4 = (0.7071,), (0.5412, 1.3066)  # the qualities of the biquads of a filter of this order

@@ -21,19 +21,19 @@ ROOMS = ("wakeword", "synth", "firmware_export")
 
 # What a room may use of `wakeword`. `wakeword` uses neither of the others, but for its command line.
 FROM_WAKEWORD = {
-    "synth": {"errors", "files", "config", "audio", "clips"},
-    "firmware_export": {"errors", "config", "audio", "features", "bundle", "detector"},
+    "synth": {"errors", "files", "sections", "config", "audio", "clips"},
+    "firmware_export": {"errors", "sections", "config", "audio", "features", "bundle", "detector"},
 }
 
 # Inside wakeword: a file or folder imports only from lines above its own.
 FLOORS = (
-    {"errors"},
+    {"errors", "sections"},
     {"config", "files"},
     {"audio"},
     {"clips", "detector", "features", "prefetch"},
     {"bundle", "labels", "metrics", "sources"},
-    {"checkpoint", "info", "microphone", "model", "stream"},
-    {"chime", "export", "listener", "trials", "validate"},
+    {"batches", "checkpoint", "info", "microphone", "model", "stream"},
+    {"chime", "export", "hardness", "listener", "trials", "validate"},
     {"evaluation", "train"},
     {"evaluate", "report"},
     {"__init__"},
@@ -44,6 +44,7 @@ FLOORS = (
 # Packages that a listener does without: the only files that may import them as they load.
 HEAVY = {
     "torch": {
+        "wakeword.batches",
         "wakeword.model",
         "wakeword.validate",
         "wakeword.train",

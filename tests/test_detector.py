@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from wakeword.config import DetectorConfig
 from wakeword.detector import Detector, fire_steps, smooth
+from wakeword.sections import DetectorConfig
 
 CURVES = st.lists(st.floats(0, 1, width=32), max_size=80)
 RULES = st.builds(

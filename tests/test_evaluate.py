@@ -9,11 +9,11 @@ import pytest
 
 from wakeword.audio import read, speech_activity, write
 from wakeword.cli import main
-from wakeword.config import DetectorConfig
 from wakeword.errors import DataError
 from wakeword.evaluate import evaluate
 from wakeword.report import write_report
 from wakeword.report.page import percent
+from wakeword.sections import DetectorConfig
 from wakeword.stream import load
 from wakeword.trials import (
     NegativeStream,

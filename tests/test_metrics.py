@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from wakeword.config import DetectorConfig
 from wakeword.detector import Detector, smooth
 from wakeword.errors import DataError
 from wakeword.metrics import (
@@ -20,6 +19,7 @@ from wakeword.metrics import (
     poisson_upper,
     wilson,
 )
+from wakeword.sections import DetectorConfig
 
 CONFIG = DetectorConfig(threshold=0.5, smoothing_steps=1, refractory_steps=10)
 REARMING = CONFIG.model_copy(update={"rearm_ratio": 0.5})

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -14,12 +14,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
 import wakeword  # noqa: E402
+from wakeword.batches import TrainingData, batches  # noqa: E402
 from wakeword.bundle import read_bundle  # noqa: E402
 from wakeword.checkpoint import load  # noqa: E402
 from wakeword.clips import Event, Example  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.errors import DataError  # noqa: E402
-from wakeword.train import TrainingData, train  # noqa: E402
+from wakeword.train import Run, train  # noqa: E402
 
 RATE_HZ = 16000
 EARLY_S = 0.2  # what labels.ignore_steps allows before the end of a word
@@ -39,13 +40,15 @@ def example(index: int, config: Config) -> Example:
         start = slot * 24000 + int(rng.integers(12000))
         pcm[start : start + 4800] += chirp(rising) * rng.uniform(0.1, 1.0)
         kind = "activate" if rising else "negative"
-        events.append(Event(kind=kind, label="rise" if rising else "", start_sample=start, end_sample=start + 4800))
+        span = {"start_sample": start, "end_sample": start + 4800, "source": f"{'up' if rising else 'down'}{slot}"}
+        events.append(Event(kind=kind, label="rise" if rising else "", **span))
     return Example(np.clip(np.rint(pcm * 32768), -32768, 32767).astype(np.int16), tuple(events), {})
 
 
 def chirps(config: Config) -> TrainingData:
-    def endless(start: int) -> Iterator[Example]:
-        return (example(index, config) for index in count(start))
+    def endless(start: int, times: Mapping[str, float]) -> Iterator[Example]:
+        drawn_anew = sum(round(1000 * value) for value in times.values())
+        return (example(index + drawn_anew, config) for index in count(start))
 
     held_out = lambda n: (example(10**6 + index, config) for index in range(n))  # noqa: E731
     return TrainingData(["rise"], endless, held_out, {"clips": "chirps"})
@@ -71,29 +74,22 @@ def test_training_learns_and_its_bundle_detects(tmp_path: Path) -> None:
     assert 20800 / RATE_HZ - EARLY_S < heard[0].end_s < 20800 / RATE_HZ + 0.4
 
 
-def test_a_run_cut_in_two_ends_with_the_same_weights(tmp_path: Path) -> None:
-    whole_config = tiny(max_steps=12, validate_every_steps=4)
-    train(whole_config, chirps(whole_config), tmp_path / "whole")
-    from wakeword.train import Run
-
-    run = Run(whole_config, chirps(whole_config), tmp_path / "cut")
-    for index in range(6):
-        _step(run, index, whole_config)
+@pytest.mark.parametrize("hard_negatives", [0.0, 0.5])
+def test_a_run_cut_in_two_ends_with_the_same_weights(hard_negatives: float, tmp_path: Path) -> None:
+    config = tiny(max_steps=12, validate_every_steps=4, hard_negatives=hard_negatives)
+    train(config, chirps(config), tmp_path / "whole")
+    run = Run(config, chirps(config), tmp_path / "cut")
+    for _ in range(6):
+        run.train_step(next(batches(run.examples(), config, run.data.phrases)))
+        run.count(0.0, 0.0)
         if run.progress.step % 4 == 0:
             run.validate(list(run.data.validation(24)))
+            assert run.weigh_negatives() == (hard_negatives > 0)
     run.save()
-    train(whole_config, chirps(whole_config), tmp_path / "cut")
+    train(config, chirps(config), tmp_path / "cut")
     whole, cut = (read_bundle(tmp_path / name).weights() for name in ("whole", "cut"))
     for name, value in whole.items():
         np.testing.assert_array_equal(cut[name], value)
-
-
-def _step(run, index: int, config: Config) -> None:
-    from wakeword.train import batches
-
-    pcm, target, weight = next(batches(run.data.train(index * config.train.batch_size), config, run.data.phrases))
-    run.train_step(pcm, target, weight)
-    run.count(0.0, 0.0)
 
 
 def test_after_kill_9_training_goes_on_from_the_last_checkpoint(tmp_path: Path) -> None:

@@ -23,9 +23,10 @@ import safetensors.numpy
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 
-from wakeword.config import Section, SystemConfig
+from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
 from wakeword.files import write_bytes
+from wakeword.sections import Section
 
 FORMAT_VERSION = 1
 CARD, GRAPH, WEIGHTS, GOLDEN = "model.json", "model.onnx", "weights.safetensors", "golden.npz"

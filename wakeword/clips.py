@@ -15,9 +15,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from wakeword.audio import read, to_int16
-from wakeword.config import Section
 from wakeword.errors import DataError
 from wakeword.files import replacing
+from wakeword.sections import Section
 
 MANIFEST_NAME = "manifest.jsonl"
 KINDS = ("activates", "negatives", "backgrounds")
@@ -26,13 +26,15 @@ KINDS = ("activates", "negatives", "backgrounds")
 class Event(Section):
     """Something overlaid on the background: samples [start_sample, end_sample) of the example.
 
-    `label` is the phrase of an activate; of a negative it is the phrase that it is a piece of, else empty.
+    `label` is the phrase of an activate; of a negative it is the phrase that it is a piece of, else empty. `source` is
+    the recording it was made of, empty where that is not known.
     """
 
     kind: Literal["activate", "negative"]
     label: str
     start_sample: int
     end_sample: int
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,3 +91,21 @@ def read_examples(folder: str | Path, clips: Sequence[Clip], start: int = 0) -> 
         if len(pcm) != clip.samples:
             raise DataError(f"{clip.path}: got {len(pcm)} samples, expected the {clip.samples} of its manifest")
         yield Example(pcm, tuple(clip.events), clip.recipe)
+
+
+class PhraseLengths:
+    """Learns how long each phrase takes from the examples that pass by."""
+
+    def __init__(self, phrases: list[str]) -> None:
+        self._samples: dict[str, list[int]] = {phrase: [] for phrase in phrases}
+
+    def watch(self, examples: Iterator[Example]) -> Iterator[Example]:
+        for example in examples:
+            for event in example.events:
+                if event.kind == "activate":
+                    self._samples[event.label].append(event.end_sample - event.start_sample)
+            yield example
+
+    def median_s(self, sample_rate_hz: int) -> list[float]:
+        """Per phrase, in seconds; 0 where none was seen."""
+        return [round(float(np.median(seen or [0])) / sample_rate_hz, 3) for seen in self._samples.values()]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wakeword.config import DetectorConfig
+from wakeword.sections import DetectorConfig
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from wakeword.config import DetectorConfig
 from wakeword.detector import smooth
 from wakeword.errors import AudioError, DataError
 from wakeword.evaluation import Evaluation, NegativeScore, PositiveScore
 from wakeword.metrics import Trials, choose_threshold, det_curve, operating_point
+from wakeword.sections import DetectorConfig
 from wakeword.stream import WakeWord
 from wakeword.trials import (
     HIT_TAIL_S,

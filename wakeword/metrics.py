@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wakeword.config import DetectorConfig
 from wakeword.detector import fire_steps
 from wakeword.errors import DataError
+from wakeword.sections import DetectorConfig
 
 CONFIDENCE = 0.95
 LOWEST_THRESHOLD = 1e-6

@@ -10,9 +10,9 @@ import onnxruntime
 
 from wakeword.audio import to_float
 from wakeword.bundle import Bundle, read_bundle
-from wakeword.config import DetectorConfig
 from wakeword.detector import Detection, Detector
 from wakeword.errors import BundleError
+from wakeword.sections import DetectorConfig
 
 MAX_CALL_S = 10.0  # longer input is run in pieces, so that memory stays bounded
 

@@ -14,23 +14,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wakeword import checkpoint
-from wakeword.audio import FULL_SCALE
+from wakeword.batches import Batch, TrainingData, batches
 from wakeword.bundle import Bundle, Card, write_bundle
-from wakeword.clips import Example
+from wakeword.clips import Example, PhraseLengths
 from wakeword.config import Config, SystemConfig
 from wakeword.errors import DataError
 from wakeword.export import export
 from wakeword.files import locked
-from wakeword.labels import targets
+from wakeword.hardness import Hardness
 from wakeword.model import WakeModel, weighted_loss
 from wakeword.prefetch import prefetched
 from wakeword.validate import validate
@@ -38,16 +36,6 @@ from wakeword.validate import validate
 CHECKPOINT = Path("training") / "checkpoint.safetensors"
 CHECKPOINT_EVERY_S = 30.0
 REPORT_EVERY_STEPS = 25
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Where examples come from. `train(i)` yields examples i, i + 1, ... without end; `validation(n)` the first n."""
-
-    phrases: list[str]
-    train: Callable[[int], Iterator[Example]]
-    validation: Callable[[int], Iterator[Example]]
-    provenance: dict[str, Any]
 
 
 @dataclass
@@ -85,24 +73,26 @@ def train(
 
 
 def _train(run: Run, report: Report) -> Bundle:
-    config, data = run.config, run.data
-    held_out = list(data.validation(config.train.validation_examples))
-    examples = data.train(run.progress.step * config.train.batch_size)
+    limits = run.config.train
+    held_out = list(run.data.validation(limits.validation_examples))
     saved_s = time.monotonic()
-    with closing(prefetched(batches(examples, config, data.phrases))) as supply:
-        while not run.finished():
-            begin_s = time.monotonic()
-            pcm, target, weight = next(supply)
-            waited_s = time.monotonic() - begin_s
-            loss = run.train_step(pcm, target, weight)
-            run.count(waited_s, time.monotonic() - begin_s)
-            if run.progress.step % REPORT_EVERY_STEPS == 0:
-                report({"event": "step", **run.facts(), "loss": _finite(loss)})
-            if run.progress.step % config.train.validate_every_steps == 0 or run.finished():
-                report({"event": "validation", **run.validate(held_out)})
-            if time.monotonic() - saved_s > CHECKPOINT_EVERY_S or run.finished():
-                run.save()
-                saved_s = time.monotonic()
+    while not run.finished():
+        with closing(prefetched(batches(run.examples(), run.config, run.data.phrases))) as supply:
+            redraw = False
+            while not (redraw or run.finished()):
+                begin_s = time.monotonic()
+                batch = next(supply)
+                waited_s = time.monotonic() - begin_s
+                loss = run.train_step(batch)
+                run.count(waited_s, time.monotonic() - begin_s)
+                if run.progress.step % REPORT_EVERY_STEPS == 0:
+                    report({"event": "step", **run.facts(), "loss": _finite(loss)})
+                if run.progress.step % limits.validate_every_steps == 0 or run.finished():
+                    report({"event": "validation", **run.validate(held_out)})
+                    redraw = run.weigh_negatives()
+                if time.monotonic() - saved_s > CHECKPOINT_EVERY_S or run.finished():
+                    run.save()
+                    saved_s = time.monotonic()
     return run.write_bundle()
 
 
@@ -126,6 +116,7 @@ class Run:
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=config.train.learning_rate)
         self.progress = Progress()
+        self.hardness, self.times = Hardness(), {}
         self.start_from = None if start_from is None else Path(start_from).name
         self.identity = _identity(config, data, self.start_from)
         if self.path.exists():
@@ -136,12 +127,24 @@ class Run:
         spent = limits.max_minutes is not None and self.progress.elapsed_s >= 60 * limits.max_minutes
         return self.progress.done or self.progress.step >= limits.max_steps or spent
 
-    def train_step(self, pcm: Tensor, target: Tensor, weight: Tensor) -> float:
-        """One batch: pcm [B, N], target and weight [B, T, K]. Returns the loss."""
+    def examples(self) -> Iterator[Example]:
+        """From the next step's first example on, drawn by what is known of their hardness."""
+        return self.data.train(self.progress.step * self.config.train.batch_size, self.times)
+
+    def weigh_negatives(self) -> bool:
+        """Renews the weights that negatives are drawn by; False if they are all drawn alike and stay so."""
+        share = self.config.train.hard_negatives
+        self.times = self.hardness.weights(share) if share else {}
+        return bool(self.times)
+
+    def train_step(self, batch: Batch) -> float:
+        """One step of the optimizer. Returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.train.learning_rate * self._schedule()
-        logits, _ = self.model(pcm, self.model.empty_state(len(pcm)))
-        loss = weighted_loss(logits, target, weight, self.config.train.positive_weight)
+        logits, _ = self.model(batch.pcm, self.model.empty_state(len(batch.pcm)))
+        loss = weighted_loss(logits, batch.target, batch.weight, self.config.train.positive_weight)
+        wrong = torch.sigmoid(logits.detach()) * batch.weight * (1.0 - batch.target)
+        self.hardness.observe(batch.events, wrong.amax(dim=2).numpy(), self.config)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.gradient_clip)
@@ -182,7 +185,8 @@ class Run:
             "optimizer": checkpoint.optimizer_tensors(self.optimizer),
             "random": {"torch": torch.get_rng_state()},
         }
-        checkpoint.save(self.path, groups, {"identity": self.identity, "progress": vars(self.progress)})
+        facts = {"progress": vars(self.progress), "peaks": self.hardness.peaks, "times": self.times}
+        checkpoint.save(self.path, groups, {"identity": self.identity, **facts})
 
     def write_bundle(self) -> Bundle:
         """The best averaged weights, their thresholds and where they come from, exported and checked."""
@@ -242,17 +246,7 @@ class Run:
         checkpoint.restore_optimizer(self.optimizer, groups.get("optimizer", {}))
         torch.set_rng_state(groups["random"]["torch"])
         self.progress = Progress(**facts["progress"])
-
-
-def batches(examples: Iterator[Example], config: Config, phrases: list[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """pcm float32 [B, N], target and weight float32 [B, T, K]."""
-    while True:
-        batch = list(islice(examples, config.train.batch_size))
-        if len(batch) < config.train.batch_size:
-            raise DataError(f"training examples: got an end after {len(batch)} of a batch, expected an endless supply")
-        pcm = torch.from_numpy(np.stack([example.pcm for example in batch])).float() / FULL_SCALE
-        pairs = [targets(example.events, phrases, config) for example in batch]
-        yield pcm, *(torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
+        self.hardness, self.times = Hardness(facts["peaks"]), facts["times"]
 
 
 def _identity(config: Config, data: TrainingData, start_from: str | None) -> str:
@@ -262,24 +256,6 @@ def _identity(config: Config, data: TrainingData, start_from: str | None) -> str
         values["train"].pop(limit)
     content = json.dumps([values, data.phrases, data.provenance, start_from], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-class PhraseLengths:
-    """Learns how long each phrase takes from the examples that pass by."""
-
-    def __init__(self, phrases: list[str]) -> None:
-        self._samples: dict[str, list[int]] = {phrase: [] for phrase in phrases}
-
-    def watch(self, examples: Iterator[Example]) -> Iterator[Example]:
-        for example in examples:
-            for event in example.events:
-                if event.kind == "activate":
-                    self._samples[event.label].append(event.end_sample - event.start_sample)
-            yield example
-
-    def median_s(self, sample_rate_hz: int) -> list[float]:
-        """Per phrase, in seconds; 0 where none was seen."""
-        return [round(float(np.median(seen or [0])) / sample_rate_hz, 3) for seen in self._samples.values()]
 
 
 def _finite(loss: float) -> float:

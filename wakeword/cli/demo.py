@@ -30,6 +30,7 @@ def command(
         "validation_examples": 300,
         "validate_every_steps": 100,
         "calibration_examples": 1500,
+        "hard_negatives": 0.0,  # there is no time for a second look
         "target_fa_per_hour": 5.0,  # what so short a training can keep to
     }
     config = override(load_config("default"), audio={"example_s": 4.0}, train=limits)

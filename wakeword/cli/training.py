@@ -15,11 +15,12 @@ import torch
 from synth import Clips, stream
 from synth import open_clips as open_folder
 from synth.spoken import speak_clips
+from wakeword.batches import TrainingData
 from wakeword.bundle import Bundle
 from wakeword.clips import MANIFEST_NAME, read_examples, read_manifest
 from wakeword.config import Config
 from wakeword.errors import DataError
-from wakeword.train import TrainingData, train
+from wakeword.train import train
 
 Report = Callable[[dict[str, Any]], None]
 LISTED_FILES = 10  # of those that were skipped; with --json all are
@@ -54,7 +55,7 @@ def rendered(clips: Clips, config: Config, workers: int | None) -> TrainingData:
     torch.set_num_threads(max(1, cores - processes))  # more than its share of the cores makes torch slower, not faster
     return TrainingData(
         phrases=list(clips.phrases),
-        train=lambda start: stream(clips, config, "train", start, workers=processes),
+        train=lambda start, times: stream(clips, config, "train", start, workers=processes, times=times),
         validation=lambda count: stream(clips, config, "validation", 0, count, workers=processes),
         provenance={"clips": clips.summary(), "clips_digest": clips.bank.digest},
     )
@@ -78,7 +79,7 @@ def from_dataset(folder: Path, config: Config) -> TrainingData:
         )
     return TrainingData(
         phrases=phrases,
-        train=lambda start: read_examples(folder, sides["train"], start),
+        train=lambda start, times: read_examples(folder, sides["train"], start),
         validation=lambda count: islice(
             read_examples(folder, sides["validation"]), min(count, len(sides["validation"]))
         ),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wakeword.config import LogMelConfig
 from wakeword.features import RunningNorm, Tables
+from wakeword.sections import LogMelConfig
 
 
 def tables(config: LogMelConfig, sample_rate_hz: int) -> Tables:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from wakeword.audio import FULL_SCALE
-from wakeword.config import SpectrogramConfig
 from wakeword.features import Tables
+from wakeword.sections import SpectrogramConfig
 
 
 def tables(config: SpectrogramConfig, sample_rate_hz: int) -> Tables:
