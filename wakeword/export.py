@@ -9,7 +9,6 @@ every node is one the runtime is known to run fast. `export` refuses to return a
 
 from __future__ import annotations
 
-import itertools
 import json
 
 import numpy as np
@@ -35,10 +34,8 @@ class GraphBuilder:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        self._rows: dict[str, tuple[int, int]] = {}
-        self._recurrent: dict[str, int] = {}
+        self._states: list[tuple[str, list[int]]] = []
         self._next: dict[str, str] = {}
-        self._numbers = itertools.count()
 
     def constant(self, value: np.ndarray | list | float, dtype: type = np.float32) -> str:
         name = f"c{len(self.constants)}"
@@ -46,8 +43,7 @@ class GraphBuilder:
         return name
 
     def node(self, operator: str, *inputs: str, outputs: int = 1, **attributes) -> str | list[str]:
-        number = next(self._numbers)
-        names = [f"{operator.lower()}{number}_{i}" for i in range(outputs)]
+        names = [f"{operator.lower()}{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names[0] if outputs == 1 else names
 
@@ -59,21 +55,16 @@ class GraphBuilder:
         stop = np.iinfo(np.int64).max if stop is None else stop
         return self.node("Slice", value, *(self.constant([number], np.int64) for number in (start, stop, axis)))
 
-    def row_state(self, name: str, rows: int, width: int) -> str:
-        """A part of the state by name, [rows, width]; give its successor to `next_state`."""
-        self._rows[name] = (rows, width)
-        return f"state_{name}"
-
-    def recurrent_state(self, name: str, units: int) -> str:
-        """The same for a recurrent layer, [1, 1, units]."""
-        self._recurrent[name] = units
+    def state(self, name: str, shape: list[int]) -> str:
+        """A part of the state by name; give its successor to `next_state`."""
+        self._states.append((name, shape))
         return f"state_{name}"
 
     def with_earlier(self, name: str, rows: str, count: int, width: int) -> str:
         """rows [R, width] -> [R, count * width]: each row after the count - 1 before it, over the bounds of calls."""
         if count == 1:
             return rows
-        known = self.node("Concat", self.row_state(name, count - 1, width), rows, axis=0)
+        known = self.node("Concat", self.state(name, [count - 1, width]), rows, axis=0)
         self.next_state(name, self.slice(known, -(count - 1), None, axis=0))
         earlier = [self.slice(known, i, i - count + 1, axis=0) for i in range(count - 1)]
         return self.node("Concat", *earlier, rows, axis=1)
@@ -83,39 +74,19 @@ class GraphBuilder:
 
     def finish(self, probabilities: str, labels: int) -> onnx.GraphProto:
         """The graph with its inputs and outputs: state parts are split off at its start and joined at its end."""
-        body, self.nodes = self.nodes, []
-        self._split_state()
-        size = sum(rows * width for rows, width in self._rows.values()) + sum(self._recurrent.values())
-        begin, self.nodes = self.nodes, []
-        self._join_state()
+        sizes = [int(np.prod(shape)) for _, shape in self._states]
+        flat = [self.reshape(self._next[name], [1, -1]) for name, _ in self._states]
+        self.nodes.append(helper.make_node("Concat", flat, ["next_state"], axis=1))
         self.nodes.append(helper.make_node("Identity", [probabilities], ["probabilities"]))
-        inputs = {"pcm": [1, "N"], "state": [1, size]}
-        outputs = {"probabilities": [1, "T", labels], "next_state": [1, size]}
+        body, self.nodes = self.nodes, []
+        parts = [f"flat_{name}" for name, _ in self._states]
+        self.nodes.append(helper.make_node("Split", ["state", self.constant(sizes, np.int64)], parts, axis=1))
+        for part, (name, shape) in zip(parts, self._states, strict=True):
+            self.nodes.append(helper.make_node("Reshape", [part, self.constant(shape, np.int64)], [f"state_{name}"]))
+        inputs = {"pcm": [1, "N"], "state": [1, sum(sizes)]}
+        outputs = {"probabilities": [1, "T", labels], "next_state": [1, sum(sizes)]}
         ends = [[_float_tensor(*item) for item in side.items()] for side in (inputs, outputs)]
-        return helper.make_graph([*begin, *body, *self.nodes], "wakeword", *ends, self.constants)
-
-    def _split_state(self) -> None:
-        """A reshape costs the runtime as much as a small product, so the parts [1, 1, n] of recurrent layers share one,
-        and a part [1, n] needs none."""
-        sizes = [rows * width for rows, width in self._rows.values()]
-        cuts = self.constant([*sizes, sum(self._recurrent.values())], np.int64)
-        parts = [f"state_{name}" if rows == 1 else f"flat_{name}" for name, (rows, _) in self._rows.items()]
-        self.nodes.append(helper.make_node("Split", ["state", cuts], [*parts, "recurrent"], axis=1))
-        for part, (name, shape) in zip(parts, self._rows.items(), strict=True):
-            if part != f"state_{name}":
-                inputs = [part, self.constant(shape, np.int64)]
-                self.nodes.append(helper.make_node("Reshape", inputs, [f"state_{name}"]))
-        cuts = self.constant([*self._recurrent.values()], np.int64)
-        parts = [f"state_{name}" for name in self._recurrent]
-        self.nodes.append(helper.make_node("Split", [self.reshape("recurrent", [1, 1, -1]), cuts], parts, axis=2))
-
-    def _join_state(self) -> None:
-        flat = [
-            self._next[name] if rows == 1 else self.reshape(self._next[name], [1, -1])
-            for name, (rows, _) in self._rows.items()
-        ]
-        recurrent = self.node("Concat", *(self._next[name] for name in self._recurrent), axis=2)
-        self.nodes.append(helper.make_node("Concat", [*flat, self.reshape(recurrent, [1, -1])], ["next_state"], axis=1))
+        return helper.make_graph([*self.nodes, *body], "wakeword", *ends, self.constants)
 
 
 def build_graph(config: SystemConfig, weights: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
@@ -167,7 +138,7 @@ def _running_norm(g: GraphBuilder, energy: str, t: Tables) -> str:
     take, keep, bias = np.zeros((1, units, size)), np.eye(units)[None] * rule.keep, np.zeros((1, 2 * units))
     take[0, :size] = np.eye(size) * (1 - rule.keep)
     bias[0, size] = 1 - rule.keep
-    before = g.recurrent_state("norm", units)
+    before = g.state("norm", [1, 1, units])
     weights = [g.constant(value) for value in (take, keep, bias)]
     linear = {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]}
     sums, last = g.node(
@@ -201,7 +172,7 @@ def _gru(g: GraphBuilder, x: str, index: int, units: int, weights: dict[str, np.
         r, z, n = np.split(weights[f"gru.{index}.{name}"], 3)
         return np.concatenate([z, r, n])
 
-    initial = g.recurrent_state(f"gru{index}", units)
+    initial = g.state(f"gru{index}", [1, 1, units])
     bias = np.concatenate([gates("bias_ih"), gates("bias_hh")])[None]
     parts = (g.constant(gates("weight_ih")[None]), g.constant(gates("weight_hh")[None]), g.constant(bias))
     steps, last = g.node("GRU", x, *parts, "", initial, outputs=2, hidden_size=units, linear_before_reset=1)
