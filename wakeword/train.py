@@ -132,10 +132,10 @@ class Run:
         return self.data.train(self.progress.step * self.config.train.batch_size, self.times)
 
     def weigh_negatives(self) -> bool:
-        """Renews the weights that negatives are drawn by; False if they are all drawn alike and stay so."""
-        share = self.config.train.hard_negatives
+        """Renews the weights that negatives are drawn by; False if they stay as they were."""
+        before, share = self.times, self.config.train.hard_negatives
         self.times = self.hardness.weights(share) if share else {}
-        return bool(self.times)
+        return self.times != before
 
     def train_step(self, batch: Batch) -> float:
         """One step of the optimizer. Returns the loss."""
