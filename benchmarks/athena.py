@@ -2,9 +2,10 @@
 
     python benchmarks/athena.py --audio AUDIO --work DIR [--config default] [--max-minutes 25] [--json]
 
-AUDIO is a folder with `manifest.jsonl` (path, kind, set, speaker). Held out before anything is trained: 100 takes of
-the word, whole noise sets, whole speakers of speech, a whole language. Trained on, too, is nonsense that eSpeak reads
-by the rules of other languages than that one. The last line is one JSON object with --json.
+AUDIO is a folder with `manifest.jsonl` (path, kind, set, speaker). Takes without any voice in them are left out. Held
+out before anything is trained: 100 takes of the word, whole noise sets, whole speakers of speech, a whole language.
+Trained on, too, is nonsense that eSpeak reads by the rules of other languages than that one. The last line is one JSON
+object with --json.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ sys.path[0] = ROOT  # instead of this folder, whose synth.py is not the package
 
 from synth.spoken import speak_nonsense  # noqa: E402
 from synth.voices.espeak import FOREIGN  # noqa: E402
+from synth.voicing import voiced_s  # noqa: E402
+from wakeword.audio import read  # noqa: E402
 
 WORD_SET = "precise_athena"
 HELD_OUT_TAKES = 100
@@ -30,6 +33,7 @@ HELD_OUT_NOISE = {"kitchen", "berlin_noise", "muges", "ibm", "precise"}
 HELD_OUT_SPEECH = {"fleurs_du_mal", "precise_amelia"}
 HELD_OUT_LANGUAGE = "fr"
 NONSENSE_CLIPS = 1500
+RATE_HZ = 16000
 
 
 def main() -> int:
@@ -52,7 +56,8 @@ def main() -> int:
 
 def lay_out(rows: list[dict], audio: Path, work: Path) -> None:
     """Links every recording into train/ or test/, sub-folders keeping speakers and sets together."""
-    takes = sorted((row for row in rows if row["set"] == WORD_SET), key=lambda row: zlib.crc32(row["path"].encode()))
+    takes = [row for row in rows if row["set"] == WORD_SET and voiced_s(read(audio / row["path"], RATE_HZ), RATE_HZ)]
+    takes.sort(key=lambda row: zlib.crc32(row["path"].encode()))
     for position, row in enumerate(takes):
         side = "test" if position < HELD_OUT_TAKES else "train"
         link(audio / row["path"], work / side / "activates")

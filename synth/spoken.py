@@ -23,7 +23,7 @@ from wakeword.audio import db_to_gain, read, rms, speech_activity, write
 from wakeword.clips import Event
 from wakeword.errors import DataError
 
-VERSION = 2  # raise it when the same phrase gives other clips
+VERSION = 3  # raise it when the same phrase gives other clips
 ACTIVATES, NEGATIVES = 400, 700
 NEAR_MISS_TURNS = 4  # how often each is said while every other sentence is said once
 BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000

@@ -1,4 +1,4 @@
-"""Clips that the synthesizer's tests make for themselves: noise-like syllables and noise."""
+"""Clips that the synthesizer's tests make for themselves: syllables and noise."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ RATE_HZ = 16000
 
 
 def syllables(seconds: float, seed: int = 0, rate_hz: int = RATE_HZ) -> np.ndarray:
-    """float32 [N]: noise that swells four times a second, as speech does."""
-    samples = round(seconds * rate_hz)
-    swell = np.abs(np.sin(np.pi * 4.0 * np.arange(samples) / rate_hz)) + 0.1
-    return (0.1 * swell * np.random.default_rng(seed).standard_normal(samples)).astype(np.float32)
+    """float32 [N]: a hoarse vowel that swells four times a second, as speech does."""
+    time_s, rng = np.arange(round(seconds * rate_hz)) / rate_hz, np.random.default_rng(seed)
+    swell = np.abs(np.sin(np.pi * 4.0 * time_s)) + 0.1
+    pitch_hz = rng.uniform(100.0, 250.0)
+    vowel = sum(np.sin(2 * np.pi * k * pitch_hz * time_s + rng.uniform(0, 2 * np.pi)) for k in range(1, 11))
+    return (swell * (0.035 * vowel + 0.05 * rng.standard_normal(len(time_s)))).astype(np.float32)
 
 
 def noise(seconds: float, seed: int = 0, rate_hz: int = RATE_HZ) -> np.ndarray:

@@ -14,6 +14,7 @@ from synth_clips import RATE_HZ, make_clips, noise, plain, syllables, tiny
 from synth import Clips, open_clips
 from synth.bank import Bank
 from synth.trim import word_bounds
+from synth.voicing import voiced_s
 from wakeword.audio import write
 from wakeword.config import Config
 from wakeword.errors import DataError
@@ -49,6 +50,8 @@ def bad_file(path: Path, what: str) -> None:
         write(path, np.zeros(8000, np.float32), RATE_HZ)
     elif what == "blip":
         write(path, np.pad(noise(0.05), (8000, 8000)), RATE_HZ)
+    elif what == "hiss":
+        write(path, np.pad(noise(0.6), (8000, 8000)), RATE_HZ)
     elif what == "long":
         write(path, syllables(3.5), RATE_HZ)
 
@@ -63,6 +66,7 @@ def bad_file(path: Path, what: str) -> None:
         ("bad.wav", "clipped", "clipped"),
         ("bad.wav", "zero", "silent"),
         ("bad.wav", "blip", "too short"),
+        ("bad.wav", "hiss", "no voice"),
         ("bad.wav", "long", "too long"),
     ],
 )
@@ -123,6 +127,23 @@ def test_silence_hum_and_a_loud_click_around_a_word_are_trimmed() -> None:
     start, stop = word_bounds(take, RATE_HZ)
     assert abs(start / RATE_HZ - 0.5) < END_TOLERANCE_S
     assert abs(stop / RATE_HZ - 1.2) < END_TOLERANCE_S
+
+
+def test_a_thud_as_long_as_the_word_and_louder_is_not_taken_for_it() -> None:
+    word = 0.1 * syllables(0.7) / np.abs(syllables(0.7)).max()
+    thud = 0.5 * np.sin(2 * np.pi * 60 * np.arange(word.size) / RATE_HZ) * np.hanning(word.size)
+    take = np.concatenate([noise(0.5) * 1e-3, word, noise(0.5) * 1e-3, thud, noise(0.5) * 1e-3]).astype(np.float32)
+    start, stop = word_bounds(take, RATE_HZ)
+    assert abs(start / RATE_HZ - 0.5) < END_TOLERANCE_S
+    assert abs(stop / RATE_HZ - 1.2) < END_TOLERANCE_S
+
+
+def test_voiced_time_is_that_of_the_vowels_alone() -> None:
+    vowel = sum(np.sin(2 * np.pi * 110 * k * np.arange(8000) / RATE_HZ) / k for k in range(1, 15))
+    pcm = np.concatenate([noise(1.0), 0.1 * vowel, noise(1.0)]).astype(np.float32)
+    assert abs(voiced_s(pcm, RATE_HZ) - 0.5) <= 0.03  # a frame's length: frames half in the vowel may go either way
+    assert voiced_s(noise(2.0), RATE_HZ) == voiced_s(np.zeros(RATE_HZ, np.float32), RATE_HZ) == 0.0
+    assert voiced_s(pcm[:100], RATE_HZ) == 0.0
 
 
 def test_a_long_negative_is_left_whole_and_a_short_one_is_trimmed(folder: Path) -> None:

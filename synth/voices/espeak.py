@@ -33,7 +33,7 @@ BATCH_CLIPS = 200  # part of what the seed means: another size speaks the same w
 BREATH_SEED = 1  # breathy voices draw noise, seeded from the clock unless told otherwise
 MAX_DATA_PATH_BYTES = 159  # espeak copies the path into a fixed buffer
 
-# en-shaw is left out because it speaks Latin letters just as `en` does, and `fast` because only its rate differs.
+# en-shaw is left out because it speaks Latin letters just as `en` does.
 ACCENTS = (
     "en", "en-029", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us", "en-us-nyc",
 )  # fmt: skip
@@ -42,7 +42,7 @@ FOREIGN = (
     "az", "ca", "cs", "cy", "da", "de", "es", "et", "eu", "fi", "fr", "ga", "hr", "hu", "id", "is", "it", "lt", "lv",
     "mt", "nb", "nl", "pl", "pt", "ro", "sk", "sl", "sq", "sv", "sw", "tr",
 )  # fmt: skip
-SAME_AS_PLAIN = {"fast"}
+UNUSED_VARIANTS = {"fast", "caleb", "whisper", "whisperf"}  # the plain voice, only faster; and whispers
 RATE_WPM, PITCH, PITCH_RANGE = (120, 220), (25, 75), (20, 80)  # espeak's own units, both ends included
 
 # From speak_lib.h.
@@ -85,7 +85,7 @@ def voices(languages: Sequence[str] = ACCENTS) -> list[str]:
     Raises MissingExtraError without espeakng-loader.
     """
     variants = sorted(path.name for path in (_installed_data() / "voices" / "!v").iterdir())
-    endings = ["", *(f"+{name}" for name in variants if name not in SAME_AS_PLAIN)]
+    endings = ["", *(f"+{name}" for name in variants if name not in UNUSED_VARIANTS)]
     return [language + ending for language in languages for ending in endings]
 
 
