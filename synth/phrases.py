@@ -1,4 +1,4 @@
-"""What is said: the phrase's near misses, ordinary sentences, and words of no language: none may wake anything."""
+"""What is said besides the phrase: ordinary sentences, and words of no language. Neither may wake anything."""
 
 from __future__ import annotations
 
@@ -41,20 +41,6 @@ def nonsense(rng: np.random.Generator, words: int) -> str:
     """
     lengths = rng.integers(1, 5, words)
     return " ".join("".join(_syllable(rng) for _ in range(length)) for length in lengths)
-
-
-def near_misses(phrase: str) -> list[str]:
-    """What must not be taken for the phrase: its words alone, its beginning, the end of its last word.
-
-    Spellings that differ in a letter are left out: too many of them sound the same.
-
-    >>> near_misses("hey computer")
-    ['hey', 'computer', 'hey comp', 'uter']
-    """
-    words = phrase.lower().split()
-    middle = max(1, len(words[-1]) // 2)
-    parts = [*words, " ".join([*words[:-1], words[-1][:middle]]), words[-1][middle:]]
-    return list(dict.fromkeys(part for part in parts if part != phrase.lower() and len(part) > 1))
 
 
 def _syllable(rng: np.random.Generator) -> str:

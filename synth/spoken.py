@@ -1,4 +1,4 @@
-"""A folder of clips from nothing but the text of a phrase: spoken by eSpeak, over made-up noise.
+"""A folder of clips from nothing but the text of a phrase: spoken by synthetic voices, over made-up noise.
 
 This is what `wakeword train PHRASE` and `wakeword demo` start from when there are no recordings. Every tenth voice is
 kept out of these clips: `unheard_scene` speaks with them, so that a model can be tried on voices it has not met.
@@ -10,52 +10,111 @@ import hashlib
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from synth import noise
 from synth.bank import cache_folder
-from synth.phrases import SENTENCES, near_misses, nonsense
-from synth.voices.espeak import FOREIGN, espeak_clips, voices
+from synth.phonemes import Pronunciation, near_misses, warnings
+from synth.phrases import SENTENCES, nonsense
+from synth.voices import Spoken, VoiceEngine
+from synth.voices.espeak import FOREIGN, EspeakEngine, accents, espeak_clips, voices
+from synth.voices.speaking import ESPEAK, open_voice, speak
 from wakeword.audio import db_to_gain, read, rms, speech_activity, write
 from wakeword.clips import Event
 from wakeword.errors import DataError
 
-VERSION = 3  # raise it when the same phrase gives other clips
-ACTIVATES, NEGATIVES = 400, 700
-NEAR_MISS_TURNS = 4  # how often each is said while every other sentence is said once
+VERSION = 4  # raise it when the same phrase gives other clips
+ACTIVATES, NEGATIVES, NONSENSE = 600, 900, 300
+NEAR_MISSES, NONSENSE_SENTENCES = 72, 72  # about as many texts as there are SENTENCES: said equally often
 BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000
 BABBLE_VOICES, BABBLES, NOISES = 6, 6, 4
 SCENE_SLOT_S, SCENE_NOISE_DBFS, SCENE_SNR_DB = 3.5, -40.0, 10.0
 Progress = Callable[[int, int], None]
 
 
-def speak_clips(phrase: str, folder: str | Path | None = None, seed: int = 1, progress: Progress | None = None) -> Path:
+@dataclass(frozen=True)
+class Casting:
+    """Who speaks: a language of espeak, and engines by name (see `synth.voices.speaking.open_voice`)."""
+
+    language: str = "en"
+    engines: tuple[str, ...] = (ESPEAK,)
+
+    def names(self) -> list[str]:
+        """The language's espeak voices but those that are kept out of training."""
+        return [name for name in voices(accents(self.language)) if not _kept_out(name)]
+
+    def open(self) -> list[VoiceEngine | None]:
+        return [open_voice(name) for name in self.engines]
+
+    def digest(self) -> str:
+        """Of what the engines are, files by their content."""
+        files = [Path(name) for name in self.engines if Path(name).suffix == ".onnx"]
+        contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
+        return repr((self.language, self.engines, contents))
+
+
+def speak_phrase(phrase: str, folder: str | Path, count: int, seed: int = 1, casting: Casting = Casting()) -> Spoken:
+    """Says a phrase `count` times, as folder/VOICE/NUMBER.wav; the folder appears when all is said.
+
+    Raises DataError if `folder` holds anything already or cannot be made, and what the engines raise.
+    """
+    _check_phrase(phrase)
+    target = Path(folder)
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise DataError(f"{folder}: got something that is there already, expected a new folder")
+    with _unfinished(target) as work:
+        spoken = speak([phrase], work, count, seed, casting.open(), casting.names())
+    clips = [replace(clip, path=target / clip.path.relative_to(work)) for clip in spoken.clips]
+    return Spoken(clips, spoken.dropped)
+
+
+def phrase_warnings(phrase: str, language: str = "en") -> list[str]:
+    """What speaks against a phrase as a wake word, measured on its phonemes; empty if nothing does."""
+    said, sentences = _pronounced(phrase, language)
+    return warnings(said, sentences)
+
+
+def speak_clips(
+    phrase: str,
+    folder: str | Path | None = None,
+    seed: int = 1,
+    progress: Progress | None = None,
+    casting: Casting = Casting(),
+) -> Path:
     """Makes `activates/ negatives/ backgrounds/` for a phrase; sub-folders of the first two are voices.
 
     Default folder: in the user's cache, made once. Raises DataError for a phrase without letters or a folder that
     cannot be made, MissingExtraError without espeakng-loader. `progress(done, total)` counts the three kinds.
     """
-    if not any(letter.isalpha() for letter in phrase):
-        raise DataError(f"phrase: got {phrase!r}, expected words to say")
-    name = hashlib.sha256(f"{VERSION} {seed} {phrase}".encode()).hexdigest()[:16]
+    _check_phrase(phrase)
+    name = hashlib.sha256(f"{VERSION} {seed} {phrase} {casting.digest()}".encode()).hexdigest()[:16]
     target = Path(folder) if folder else cache_folder() / "spoken" / name
     if target.is_dir() and any(target.iterdir()):
         return target
+    with _unfinished(target) as work:
+        _fill(work, phrase, seed, casting, progress or (lambda done, total: None))
+    return target
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[Path]:
+    """A folder beside the target that takes its place in the end, unless somebody else's is there by then."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
         raise DataError(f"{target.parent}: the spoken clips cannot be kept: {error.strerror or error}") from None
     try:
-        _fill(work, phrase, seed, progress or (lambda done, total: None))
+        yield work
         if not target.exists() or not any(target.iterdir()):
             work.replace(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return target
 
 
 def speak_nonsense(folder: str | Path, count: int, seed: int = 1, languages: Sequence[str] = FOREIGN) -> None:
@@ -97,14 +156,43 @@ def _kept_out(voice: str) -> bool:
     return zlib.crc32(voice.encode()) % 10 == 0
 
 
-def _fill(work: Path, phrase: str, seed: int, progress: Progress) -> None:
+def _check_phrase(phrase: str) -> None:
+    if not any(letter.isalpha() for letter in phrase):
+        raise DataError(f"phrase: got {phrase!r}, expected words to say")
+
+
+def _pronounced(phrase: str, language: str) -> tuple[Pronunciation, dict[str, Pronunciation]]:
+    """The phrase, and ordinary speech that it might be heard in, as espeak's main voice of the language reads them."""
+    voice = accents(language)[0]
+    engine = EspeakEngine(names=[voice])
+    texts = [phrase, *_sentences(phrase, language)]
+    said = {text: Pronunciation.of(engine.pronounce(text, voice)) for text in texts}
+    return said.pop(phrase), said
+
+
+def _sentences(phrase: str, language: str) -> list[str]:
+    """English ones; for other languages words that do not exist, read by that language's rules."""
+    if language == "en":
+        return [text for text in SENTENCES if phrase.lower() not in text]
+    rng = np.random.default_rng(zlib.crc32(language.encode()))
+    return [nonsense(rng, int(rng.integers(2, 7))) for _ in range(NONSENSE_SENTENCES)]
+
+
+def _fill(work: Path, phrase: str, seed: int, casting: Casting, progress: Progress) -> None:
     rng = np.random.default_rng(seed)
     progress(0, 3)
-    heard = [name for name in voices() if not _kept_out(name)]
-    espeak_clips([phrase], work / "activates", ACTIVATES, seed, heard)
+    engines, heard = casting.open(), casting.names()
+    speak([phrase], work / "activates", ACTIVATES, seed, engines, heard)
     progress(1, 3)
-    negatives = near_misses(phrase) * NEAR_MISS_TURNS + [text for text in SENTENCES if phrase.lower() not in text]
-    espeak_clips(negatives, work / "negatives", NEGATIVES, seed + 1, heard)
+    said, sentences = _pronounced(phrase, casting.language)
+    misses = [miss.spoken() for miss in near_misses(said, list(sentences.values()), NEAR_MISSES, rng)]
+    espeak_clips([*misses, *sentences], work / "negatives", NEGATIVES, seed + 1, heard)
+    others = [engine for engine in engines if engine is not None]
+    if others:  # whom the phrase is heard from, ordinary speech must be heard from too
+        words = phrase.split() if " " in phrase.strip() else []
+        speak([*words, *sentences], work / "negatives", NEGATIVES, seed + 1, others, heard)
+    foreign = [language for language in FOREIGN if language not in accents(casting.language)]
+    speak_nonsense(work / "negatives", NONSENSE, seed, foreign)
     progress(2, 3)
     _write_backgrounds(work, rng)
     progress(3, 3)

@@ -11,8 +11,8 @@ pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
 
 from synth.phrases import nonsense
 from synth.spoken import speak_nonsense
-from synth.voices import espeak
-from synth.voices.espeak import ACCENTS, FOREIGN, EspeakClips, EspeakEngine, EspeakParams, espeak_clips, voices
+from synth.voices import Spoken, espeak
+from synth.voices.espeak import ACCENTS, FOREIGN, EspeakEngine, EspeakParams, espeak_clips, voices
 from wakeword.audio import read
 from wakeword.errors import DataError
 
@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_bytes_with_one_worker_and_with_two(
 
 def test_the_folder_is_the_voice_and_clips_without_sound_are_dropped_and_counted(tmp_path: Path) -> None:
     made = espeak_clips(["hey computer", "..."], tmp_path, 6, seed=2, workers=1)
-    assert [text for text, _ in made.dropped] == ["..."] * 3
+    assert [clip.text for clip in made.dropped] == ["..."] * 3
     assert sorted(tmp_path.rglob("*.wav")) == sorted(clip.path for clip in made.clips)
     assert all(clip.path.parent.name == clip.params.voice for clip in made.clips)
     assert all(len(read(clip.path, 22050)) > 2205 for clip in made.clips)
@@ -120,5 +120,5 @@ def test_a_data_path_too_long_for_espeak_is_copied_to_a_short_one(tmp_path: Path
         EspeakEngine(data, names=["en-us"])
 
 
-def content(made: EspeakClips) -> list[tuple[str, bytes]]:
+def content(made: Spoken) -> list[tuple[str, bytes]]:
     return [(clip.path.parent.name, clip.path.read_bytes()) for clip in made.clips]

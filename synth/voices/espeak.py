@@ -1,4 +1,4 @@
-"""eSpeak NG's English voices, through ctypes, from the optional package `espeakng-loader` (GPL-3: see NOTICE).
+"""eSpeak NG's voices, through ctypes, from the optional package `espeakng-loader` (GPL-3: see NOTICE).
 
 eSpeak keeps state from one utterance to the next, so what it says depends on what the process said before.
 `espeak_clips` therefore speaks fixed batches, each in a fresh process: the same seed gives the same bytes, however many
@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,12 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
-from synth.voices import VoiceParams
+from synth.voices import DroppedClip, Spoken, SpokenClip, VoiceParams, length_problems
 from wakeword.audio import to_float, write
 from wakeword.errors import DataError, MissingExtraError
 
 SAMPLE_RATE_HZ = 22050
-MIN_CLIP_S = 0.1  # shorter ones are texts that espeak has no sound for
 BATCH_CLIPS = 200  # part of what the seed means: another size speaks the same words with other bytes
 BREATH_SEED = 1  # breathy voices draw noise, seeded from the clock unless told otherwise
 MAX_DATA_PATH_BYTES = 159  # espeak copies the path into a fixed buffer
@@ -46,8 +46,11 @@ UNUSED_VARIANTS = {"fast", "caleb", "whisper", "whisperf"}  # the plain voice, o
 RATE_WPM, PITCH, PITCH_RANGE = (120, 220), (25, 75), (20, 80)  # espeak's own units, both ends included
 
 # From speak_lib.h.
-_SYNCHRONOUS, _POSITION_CHARACTER, _UTF8_AND_PHONEMES = 2, 1, 0x1 | 0x100
+_SYNCHRONOUS, _POSITION_CHARACTER, _UTF8, _UTF8_AND_PHONEMES = 2, 1, 0x1, 0x1 | 0x100
 _RATE, _PITCH, _RANGE = 1, 3, 4
+_BETWEEN_PHONEMES = "\u00b7"  # no mnemonic has it
+_IPA = 2
+_SILENT, _SWITCH = re.compile(r"[_:|;]*|\([\w-]*\)"), re.compile(r"\([\w-]*\)")
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
@@ -60,27 +63,19 @@ class EspeakParams(VoiceParams):
     pitch_range: int = 50
 
 
-@dataclass(frozen=True)
-class EspeakClip:
-    """One wav file and what was said in it, how."""
-
-    path: Path
-    text: str
-    params: EspeakParams
-
-
-@dataclass(frozen=True)
-class EspeakClips:
-    """What `espeak_clips` wrote, and what it left out because espeak had (almost) no sound for it."""
-
-    clips: list[EspeakClip]
-    dropped: list[tuple[str, EspeakParams]]
+def accents(language: str = "en") -> tuple[str, ...]:
+    """espeak's names of a language's varieties, such as ("es", "es-419"). Raises DataError for one it does not know."""
+    if language == "en":
+        return ACCENTS
+    known = _languages()
+    found = tuple(name for name in known if name == language or name.startswith(f"{language}-"))
+    if not found:
+        raise DataError(f"language: got {language!r}, expected one that espeak knows: {', '.join(known)}")
+    return found
 
 
 def voices(languages: Sequence[str] = ACCENTS) -> list[str]:
-    """Names of the voices that sound different from each other: accents, alone and with every variant.
-
-    `languages` may also name some of FOREIGN.
+    """Names of the voices that sound different from each other: each language alone and with every variant.
 
     Raises MissingExtraError without espeakng-loader.
     """
@@ -122,8 +117,7 @@ class EspeakEngine:
         Raises DataError for an empty text or an unknown voice.
         """
         _check_text(text)
-        if params.voice not in self._names or self._library.espeak_SetVoiceByName(params.voice.encode()) != 0:
-            raise DataError(f"espeak: got voice {params.voice!r}, expected one of this engine's {len(self._names)}")
+        self._choose(params.voice)
         for number, value in ((_RATE, params.rate_wpm), (_PITCH, params.pitch), (_RANGE, params.pitch_range)):
             self._library.espeak_SetParameter(number, value, 0)
         self._pieces.clear()
@@ -133,6 +127,33 @@ class EspeakEngine:
         self._library.espeak_Synchronize()
         pcm = np.concatenate([np.zeros(0, np.int16), *self._pieces])
         return to_float(np.trim_zeros(pcm))
+
+    def pronounce(self, text: str, voice: str) -> list[list[str]]:
+        """The phonemes of each word of a text, as the voice's language reads it, in espeak's mnemonics.
+
+        Pauses and marks of a switch to another language's rules are left out. Raises DataError as `speak` does.
+        """
+        words = [word.split(_BETWEEN_PHONEMES) for word in self._read(text, voice, ord(_BETWEEN_PHONEMES) << 8).split()]
+        return [spoken for word in words if (spoken := [p for p in word if p and not _SILENT.fullmatch(p)])]
+
+    def ipa(self, text: str, voice: str) -> str:
+        """The same as one line in the International Phonetic Alphabet."""
+        return _SWITCH.sub("", self._read(text, voice, _IPA))
+
+    def _read(self, text: str, voice: str, mode: int) -> str:
+        _check_text(text)
+        self._choose(voice)
+        read = self._library.espeak_TextToPhonemes
+        read.restype, read.argtypes = ctypes.c_char_p, [ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_int]
+        utf8 = ctypes.create_string_buffer(text.encode())
+        rest, clauses = ctypes.c_void_p(ctypes.addressof(utf8)), []
+        while rest.value:  # a clause a call
+            clauses.append(read(ctypes.byref(rest), _UTF8, mode).decode())
+        return " ".join(clauses)
+
+    def _choose(self, voice: str) -> None:
+        if voice not in self._names or self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise DataError(f"espeak: got voice {voice!r}, expected one of this engine's {len(self._names)}")
 
     def _collect(self, samples: ctypes._Pointer, count: int, _events: int | None) -> int:
         if samples and count > 0:
@@ -147,12 +168,13 @@ def espeak_clips(
     seed: int,
     names: Sequence[str] | None = None,
     workers: int | None = None,
-) -> EspeakClips:
+) -> Spoken:
     """Speaks `count` clips, the texts in turn, and writes them as folder/VOICE/NUMBER.wav, int16 at 22,050 Hz.
 
     The sub-folder is the speaker, so that splitting by sub-folder keeps speakers apart. The same arguments give the
     same bytes for any number of `workers` (processes; default: one a core). `names` are the voices to draw from
-    (default: all). Raises DataError for texts or voices that cannot be spoken.
+    (default: the English ones). Clips without sound, or far from the usual length of their text, are dropped. Raises
+    DataError for texts or voices that cannot be spoken.
     """
     if not texts or count < 1:
         raise DataError(f"espeak: got {len(texts)} texts and count {count}, expected at least one of each")
@@ -163,15 +185,23 @@ def espeak_clips(
     batches = [plan[start : start + BATCH_CLIPS] for start in range(0, count, BATCH_CLIPS)]
     with _short_path(_installed_data()) as data, ThreadPoolExecutor(workers or os.cpu_count() or 1) as threads:
         speak = partial(_in_fresh_process, str(data), str(folder))
-        written = {i for done in threads.map(speak, batches) for i in done}
-    clips = [EspeakClip(_clip_path(folder, i, params), text, params) for i, text, params in plan if i in written]
-    return EspeakClips(clips, [(text, params) for i, text, params in plan if i not in written])
+        lengths_s = {i: length_s for done in threads.map(speak, batches) for i, length_s in done}
+    problems = length_problems(lengths_s, {i: text for i, text, _ in plan})
+    clips, dropped = [], []
+    for i, text, params in plan:
+        path = _clip_path(folder, i, params)
+        if i in problems:
+            path.unlink(missing_ok=True)
+            dropped.append(DroppedClip(text, params, problems[i]))
+        else:
+            clips.append(SpokenClip(path, text, params))
+    return Spoken(clips, dropped)
 
 
 Batch = Sequence[tuple[int, str, EspeakParams]]
 
 
-def _in_fresh_process(data: str, folder: str, batch: Batch) -> list[int]:
+def _in_fresh_process(data: str, folder: str, batch: Batch) -> list[tuple[int, float]]:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         try:
             return process.submit(_speak_batch, data, folder, batch).result()
@@ -179,15 +209,14 @@ def _in_fresh_process(data: str, folder: str, batch: Batch) -> list[int]:
             raise DataError(f"espeak: its process died while it spoke {len(batch)} clips into {folder}") from None
 
 
-def _speak_batch(data: str, folder: str, batch: Batch) -> list[int]:
-    """Runs in a process of its own; returns the numbers of the clips that it wrote."""
-    engine, written = EspeakEngine(data, sorted({params.voice for _, _, params in batch})), []
+def _speak_batch(data: str, folder: str, batch: Batch) -> list[tuple[int, float]]:
+    """Runs in a process of its own; returns the numbers of the clips that it wrote, and their lengths in seconds."""
+    engine, lengths = EspeakEngine(data, sorted({params.voice for _, _, params in batch})), []
     for i, text, params in batch:
         pcm = engine.speak(text, params)
-        if len(pcm) >= MIN_CLIP_S * SAMPLE_RATE_HZ:
-            write(_clip_path(folder, i, params), pcm, SAMPLE_RATE_HZ)
-            written.append(i)
-    return written
+        write(_clip_path(folder, i, params), pcm, SAMPLE_RATE_HZ)
+        lengths.append((i, len(pcm) / SAMPLE_RATE_HZ))
+    return lengths
 
 
 def _clip_path(folder: str | Path, number: int, params: EspeakParams) -> Path:
@@ -205,11 +234,15 @@ def _draw(rng: np.random.Generator, names: Sequence[str]) -> EspeakParams:
 
 def _checked_names(names: Sequence[str] | None) -> list[str]:
     """espeak would speak an unknown variant as the plain accent, and one speaker would pass for two."""
-    known = set(voices((*ACCENTS, *FOREIGN)))
+    known = set(voices(_languages()))
     unknown = [name for name in names or () if name not in known]
     if unknown:
         raise DataError(f"espeak: got voice {unknown[0]!r}, expected one of {len(known)}, such as 'en-us+f3'")
     return list(names or voices())
+
+
+def _languages() -> list[str]:
+    return sorted(path.name.lower() for path in (_installed_data() / "lang").rglob("*") if path.is_file())
 
 
 def _check_text(text: str) -> None:

@@ -17,6 +17,10 @@ def command(
     data: Annotated[
         Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead of --clips.")
     ] = None,
+    lang: Annotated[str, typer.Option(help="The phrase's language, where espeak speaks it: en, es, de, ...")] = "en",
+    voice: Annotated[
+        list[str] | None, typer.Option(help="Who speaks it: espeak, a Piper .onnx, or a command with {text} and {wav}.")
+    ] = None,
     config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
     start_from: Annotated[
         Path | None, typer.Option(help="An earlier run's folder, whose weights to begin with.")
@@ -31,23 +35,31 @@ def command(
 
     Stopped with Ctrl-C, or killed, the same command goes on where it was.
     """
+    from synth.spoken import ESPEAK, Casting
     from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
     from wakeword.config import load_config, override
-    from wakeword.errors import DataError
 
-    if phrase is None and clips is None and data is None:
-        raise DataError("train: got neither a phrase nor --clips nor --data, expected one of them")
-    if clips and data:
-        raise DataError("train: got both --clips and --data, expected one of them")
+    _refuse(phrase, clips, data, bool(voice) or lang != "en")
     limits = {"max_minutes": max_minutes, "max_steps": max_steps}
     settings = override(load_config(config), train={name: value for name, value in limits.items() if value is not None})
     report = reporter(as_json)
     if data:
         examples = from_dataset(data, settings)
     else:
-        folder = clips or spoken_clips(phrase, report)
+        folder = clips or spoken_clips(phrase, report, Casting(lang, tuple(voice or [ESPEAK])))
         examples = rendered(open_clips(folder, settings, [phrase] if phrase else None, report), settings, workers)
     train_bundle(settings, examples, out or Path("models") / folder_name(examples.phrases[0]), report, start_from)
+
+
+def _refuse(phrase: str | None, clips: Path | None, data: Path | None, voiced: bool) -> None:
+    from wakeword.errors import DataError
+
+    if phrase is None and clips is None and data is None:
+        raise DataError("train: got neither a phrase nor --clips nor --data, expected one of them")
+    if clips and data:
+        raise DataError("train: got both --clips and --data, expected one of them")
+    if voiced and (clips or data):
+        raise DataError("train: got --voice or --lang with recordings, expected them only where the phrase is spoken")
 
 
 def folder_name(phrase: str) -> str:

@@ -14,7 +14,7 @@ import torch
 
 from synth import Clips, stream
 from synth import open_clips as open_folder
-from synth.spoken import speak_clips
+from synth.spoken import Casting, phrase_warnings, speak_clips
 from wakeword.batches import TrainingData
 from wakeword.bundle import Bundle
 from wakeword.clips import MANIFEST_NAME, read_examples, read_manifest
@@ -33,9 +33,12 @@ def reporter(as_json: bool) -> Report:
     return _print_sentence
 
 
-def spoken_clips(phrase: str, report: Report) -> Path:
-    """A folder of clips made from the phrase's text by espeak, in the user's cache; made once."""
-    return speak_clips(phrase, progress=lambda done, total: report({"event": "speaking", "done": done, "of": total}))
+def spoken_clips(phrase: str, report: Report, casting: Casting = Casting()) -> Path:
+    """A folder of clips made from the phrase's text by synthetic voices, in the user's cache; made once."""
+    for warning in phrase_warnings(phrase, casting.language):
+        report({"event": "warning", "phrase": phrase, "warning": warning})
+    progress = lambda done, total: report({"event": "speaking", "done": done, "of": total})  # noqa: E731
+    return speak_clips(phrase, progress=progress, casting=casting)
 
 
 def open_clips(folder: Path, config: Config, phrases: Sequence[str] | None, report: Report) -> Clips:
@@ -129,6 +132,8 @@ def _result_text(event: dict[str, Any]) -> str:
             f"step {event['step']}: validation loss {event['loss']:.4f}, missed {event['miss_rate']:.2%} at "
             f"{event['fa_per_hour']:.2f} false accepts/h ({event['positives']} words, {event['hours']:.2f} h){mark}"
         )
+    if event["event"] == "warning":
+        return f"warning: {event['phrase']!r} is {event['warning']}"
     if event["event"] == "heard":
         return (
             f"heard {event['heard']} of {event['words']} words and {event['false_accepts']} that were not said: "
