@@ -75,6 +75,7 @@ def speak_phrase(phrase: str, folder: str | Path, count: int, seed: int = 1, cas
 
 def phrase_warnings(phrase: str, language: str = "en") -> list[str]:
     """What speaks against a phrase as a wake word, measured on its phonemes; empty if nothing does."""
+    _check_phrase(phrase)
     said, sentences = _pronounced(phrase, language)
     return warnings(said, sentences)
 
@@ -167,6 +168,8 @@ def _pronounced(phrase: str, language: str) -> tuple[Pronunciation, dict[str, Pr
     engine = EspeakEngine(names=[voice])
     texts = [phrase, *_sentences(phrase, language)]
     said = {text: Pronunciation.of(engine.pronounce(text, voice)) for text in texts}
+    if not said[phrase].phonemes:
+        raise DataError(f"phrase: got {phrase!r}, in which {language!r} reads no sound, expected words to say")
     return said.pop(phrase), said
 
 

@@ -36,6 +36,7 @@ FLOORS = (
     {"chime", "export", "hardness", "listener", "trials", "validate"},
     {"evaluation", "train"},
     {"evaluate", "report"},
+    {"calibrate"},
     {"__init__"},
     {"cli"},
     {"__main__"},

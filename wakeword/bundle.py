@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 
 from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
-from wakeword.files import write_bytes
+from wakeword.files import replacing, write_bytes
 from wakeword.sections import Section
 
 FORMAT_VERSION = 1
@@ -94,6 +94,19 @@ def write_bundle(
     card = card.model_copy(update={"sha256": {name: _sha256(content) for name, content in files.items()}})
     write_bytes(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
     return Bundle(folder, card)
+
+
+def replace_card(bundle: Bundle, card: Card, graph: bytes) -> Bundle:
+    """Puts another card and graph with the same weights into a bundle that is in use: it is whole before and after.
+
+    Both files are written under temporary names before either is renamed, so a full disk changes nothing.
+    """
+    card = card.model_copy(update={"sha256": {**bundle.card.sha256, GRAPH: _sha256(graph)}})
+    content = (card.model_dump_json(indent=2) + "\n").encode()
+    with replacing(bundle.path / CARD) as new_card:
+        Path(new_card).write_bytes(content)
+        write_bytes(bundle.path / GRAPH, graph)
+    return Bundle(bundle.path, card)
 
 
 def read_bundle(path: str | Path) -> Bundle:

@@ -58,7 +58,7 @@ def evaluate(
     takes, others = _find(positives, negatives)
     source = Noise(noise, ww.sample_rate_hz, seed) if noise is not None else None
 
-    ear = _Ear(ww, _column(ww, phrase), source, snr_db, seed, progress)
+    ear = Ear(ww, column_of(ww, phrase), source, snr_db, seed, progress)
     hearings, unusable = ear.hear_takes(takes)
     curve, stream = ear.hear_negatives(others, noisy_negatives)
     return Evaluation(
@@ -91,15 +91,15 @@ class _Hearing:
 
 
 @dataclass(frozen=True)
-class _Ear:
-    """One phrase of a WakeWord, and the surroundings in which it is to hear."""
+class Ear:
+    """One phrase of a WakeWord, and the surroundings in which it is to hear: quiet, unless told otherwise."""
 
     ww: WakeWord
     column: int
-    noise: Noise | None
-    snr_db: float | None
-    seed: int
-    progress: Progress | None
+    noise: Noise | None = None
+    snr_db: float | None = None
+    seed: int = 0
+    progress: Progress | None = None
 
     @property
     def config(self) -> DetectorConfig:
@@ -180,7 +180,8 @@ def _loudest(
     return tuple(moments)
 
 
-def _column(ww: WakeWord, phrase: str | None) -> int:
+def column_of(ww: WakeWord, phrase: str | None) -> int:
+    """Which column of `scores` a phrase is; the first for None. Raises DataError for one that is not listened for."""
     if phrase is None:
         return 0
     if phrase not in ww.phrases:
@@ -199,9 +200,14 @@ def _refuse_options(
         raise DataError("noisy_negatives: got it without noise, expected a folder of noise to hear them in")
 
 
+def all_recordings(folders: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The recordings below one folder or several, each once. Raises what `recordings` does."""
+    several = [folders] if isinstance(folders, (str, Path)) else folders
+    return sorted({path for folder in several for path in recordings(folder)})
+
+
 def _find(positives: str | Path, negatives: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
-    folders = [negatives] if isinstance(negatives, (str, Path)) else negatives
-    takes, others = recordings(positives), sorted({path for folder in folders for path in recordings(folder)})
+    takes, others = recordings(positives), all_recordings(negatives)
     shared = {path.resolve() for path in takes} & {path.resolve() for path in others}
     if shared:
         raise DataError(f"{min(shared)}: got the same file as positive and as negative ({len(shared)} such files)")

@@ -197,6 +197,13 @@ def graph_metadata(card: Card) -> dict[str, str]:
     }
 
 
+def with_thresholds(graph: bytes, card: Card) -> bytes:
+    """The same graph, with what it says of itself taken from another card of the same model."""
+    model = onnx.load_model_from_string(graph)
+    helper.set_model_props(model, graph_metadata(card))
+    return model.SerializeToString()
+
+
 def golden_signal(config: SystemConfig, seconds: float = 4.0) -> np.ndarray:
     """A fixed int16 test signal: silence, a rising sweep at speech level, noise in bursts, full scale, silence."""
     count = round(seconds * config.audio.sample_rate_hz) // config.step_samples * config.step_samples

@@ -165,6 +165,12 @@ def choose_threshold(det: Det, target_fa_per_hour: float) -> float:
     return float(_sigmoid((low + high) / 2))
 
 
+def edge_threshold(det: Det, fa_per_hour: float) -> float | None:
+    """The lowest threshold from which on every one keeps to the rate (see `choose_threshold`); None if none does."""
+    edge = _edge(det, fa_per_hour)
+    return None if edge == len(det.thresholds) else float(det.thresholds[edge])
+
+
 def miss_rate_at(det: Det, fa_per_hour: float) -> float:
     """The miss rate at the edge of a false-accept rate (see `choose_threshold`); 1 if no threshold keeps to it."""
     edge = _edge(det, fa_per_hour)

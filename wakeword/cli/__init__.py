@@ -22,6 +22,7 @@ VERBS = {
     "speak": "Say a phrase in many synthetic voices.",
     "synth": "Write a dataset of labelled examples.",
     "evaluate": "Measure a bundle's misses and false accepts.",
+    "calibrate": "Set a bundle's threshold by recordings without the word.",
     "export": "Write the ONNX graph of a bundle again, on its own.",
     "listen": "Listen to a microphone, a wav file or stdin.",
     "info": "Print every number of a configuration or bundle.",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,13 +30,14 @@ def command(
     Writes evaluation.json, det.png and index.html, a page that needs nothing else.
     """
     import wakeword
+    from wakeword.cli.progress import file_progress
     from wakeword.evaluate import evaluate
     from wakeword.report import write_report
 
     folder = out or bundle / "report"
     ww = wakeword.load(bundle)
     _check_report(folder)
-    with _progress() as progress:
+    with file_progress() as progress:
         found = evaluate(
             ww, positives, negatives, noise, snr_db, target_fa_per_hour, phrase, noisy_negatives, seed, progress
         )
@@ -52,8 +51,6 @@ def command(
     }
     page = write_report(found, folder, about)
     if as_json:
-        import json
-
         typer.echo(json.dumps({**about, **found.to_dict(), "report": str(page)}))
     else:
         _print_table(found, page)
@@ -67,32 +64,6 @@ def _check_report(folder: Path) -> None:
     from wakeword.report import PAGE_NAME
 
     check_writable(folder / PAGE_NAME)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on a terminal, a line for each tenth of the files otherwise; on stderr, because stdout is for the result."""
-    if not sys.stderr.isatty():
-        yield _print_tenths
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done)
-
-        yield show
-
-
-def _print_tenths(what: str, done: int, total: int) -> None:
-    if done * 10 // total > (done - 1) * 10 // total:
-        typer.echo(f"{what}: {done} of {total} files", err=True)
 
 
 def _print_table(found: Evaluation, page: Path) -> None:
