@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from synth.bank import Bank, Progress, open_bank
 from synth.recipe import Pool, draw, pools
-from synth.recordings import Rejected, TakeRules, clip_folders, required_kinds, scan
+from synth.recordings import Rejected, TakeRules, clip_folders, is_added, required_kinds, scan
 from synth.render import render
 from synth.splits import Segment, split
 from synth.workers import ordered_map
@@ -21,6 +21,10 @@ from wakeword.config import Config
 from wakeword.errors import DataError
 
 BATCH_EXAMPLES = 8  # go to a worker at a time
+OWN_SHARE, OWN_HALF = (
+    0.6,
+    10,
+)  # of all activates drawn are k / (k + OWN_HALF) * OWN_SHARE from k takes of the user's own
 Result = TypeVar("Result")
 
 
@@ -66,6 +70,7 @@ def open_clips(
     config: Config,
     phrases: Sequence[str] | None = None,
     progress: Progress | None = None,
+    added: Mapping[str, Sequence[str | Path]] | None = None,
 ) -> Clips:
     """Finds, decodes (once; see `synth.bank`), checks and splits the recordings of the three kinds.
 
@@ -73,23 +78,37 @@ def open_clips(
     `phrases` the wake word is the name of the folder around activates/. `progress(done, total)` counts the files while
     they are decoded. Files that cannot be used are in `Clips.rejected`.
 
+    `added` are further folders by kind, in any arrangement: a user's takes of the (first) phrase among spoken ones,
+    their home, their noise. Takes that were added are drawn for a share of k / (k + 10) * 0.6 of the activates.
+
     Raises DataError when a folder is missing or empty, when nothing usable is left of a kind, or
     when there is too little of it for both training and validation.
     """
-    folders = clip_folders(clips_dir)
-    wanted = tuple(phrases or [folders["activates"].resolve().parent.name.replace("_", " ")])
+    folders = clip_folders(clips_dir, added)
+    wanted = tuple(phrases or [folders["activates"][0].resolve().parent.name.replace("_", " ")])
     required = required_kinds(config)
     recordings, unread = scan(folders, wanted, required)
     bank = open_bank(recordings, TakeRules.of(config), progress)
     rejected = (*unread, *bank.rejected)
     for kind in required:
         if not any(take.kind == kind for take in bank.takes):
-            raise DataError(_nothing_left(kind, folders[kind], rejected))
+            raise DataError(_nothing_left(kind, folders[kind][0], rejected))
     for phrase in wanted:
         if not any(take.label == phrase for take in bank.takes):
-            raise DataError(f"{folders['activates']}: got no usable recording of {phrase!r}, expected at least 2")
+            raise DataError(f"{folders['activates'][0]}: got no usable recording of {phrase!r}, expected at least 2")
     sides = split(bank.takes, config.synth.validation_fraction, config.synth.seed, config.audio.sample_rate_hz)
-    return Clips(config, bank, wanted, sides, rejected)
+    times = {take: n for side in sides.values() for take, n in _own_times(side.get("activates", [])).items()}
+    return Clips(config, bank, wanted, sides, rejected, times)
+
+
+def _own_times(activates: Sequence[Segment]) -> dict[str, float]:
+    """How often each added take is drawn for once that another one is: the more there are, the more they all count."""
+    added = [segment.take.id for segment in activates if is_added(segment.take.id)]
+    others = len(activates) - len(added)
+    if not added or not others:
+        return {}
+    share = OWN_SHARE * len(added) / (len(added) + OWN_HALF)
+    return dict.fromkeys(added, max(1.0, share / (1 - share) * others / len(added)))
 
 
 def _nothing_left(kind: str, folder: Path, rejected: Sequence[Rejected]) -> str:
@@ -116,7 +135,7 @@ def stream(
     if config.audio != clips.config.audio:
         raise DataError(f"clips: opened for {clips.config.audio}, got a configuration with {config.audio}")
     if config is not clips.config or times:
-        clips = replace(clips, config=config, times=times or {})
+        clips = replace(clips, config=config, times={**clips.times, **(times or {})})
     indices = counting(start) if count is None else range(start, start + count)
     if workers == 0:
         yield from (clips.example(split, index) for index in indices)

@@ -8,7 +8,7 @@ speaker or the session, and a group never lands on both sides of the split.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from wakeword.errors import AudioError, DataError
 
 MAX_UNTRIMMED_S = 60.0  # of an activate: whoever recorded longer than this did not record one word
 SHORT_NEGATIVE_S = 3.0  # up to this a negative is taken for one isolated utterance and trimmed like an activate
+ADDED = "+"  # in front of the number of an added folder, as part of an id
 CLIPPED_LEVEL = 0.999
 CLIPPED_SHARE = 0.1  # above this share of samples at full scale a recording is refused
 SILENT_PEAK = 1e-3  # -60 dBFS
@@ -62,15 +63,21 @@ class TakeRules:
         return cls(rate, round(config.synth.min_take_s * rate), longest)
 
 
-def clip_folders(clips_dir: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
-    """The folder of each kind, from one parent folder or from a mapping with the three kinds as keys."""
+def clip_folders(
+    clips_dir: str | Path | Mapping[str, str | Path], added: Mapping[str, Sequence[str | Path]] | None = None
+) -> dict[str, list[Path]]:
+    """The folders of each kind: one from a parent folder, or from a mapping by kind, and those that are added."""
     if isinstance(clips_dir, Mapping):
         if set(clips_dir) != set(KINDS):
             raise DataError(f"clips: got folders for {sorted(clips_dir)}, expected {sorted(KINDS)}")
-        return {kind: Path(clips_dir[kind]) for kind in KINDS}
-    if not Path(clips_dir).is_dir():
+        folders = {kind: [Path(clips_dir[kind])] for kind in KINDS}
+    elif not Path(clips_dir).is_dir():
         raise DataError(f"{clips_dir}: no such folder, expected one with {', '.join(KINDS)} inside")
-    return {kind: Path(clips_dir) / kind for kind in KINDS}
+    else:
+        folders = {kind: [Path(clips_dir) / kind] for kind in KINDS}
+    for kind, more in (added or {}).items():
+        folders[kind] += [Path(folder) for folder in more]
+    return folders
 
 
 def required_kinds(config: Config) -> list[str]:
@@ -81,30 +88,42 @@ def required_kinds(config: Config) -> list[str]:
 
 
 def scan(
-    folders: Mapping[str, Path], phrases: Sequence[str], required: Sequence[str] = KINDS
+    folders: Mapping[str, Sequence[Path]], phrases: Sequence[str], required: Sequence[str] = KINDS
 ) -> tuple[list[Recording], list[Rejected]]:
     """Finds the recordings of each kind, in a fixed order, without opening them.
 
-    Raises DataError when the folder of a required kind is missing or has no audio in it, and when several phrases
-    are wanted but one of them has no sub-folder in `activates/`.
+    Raises DataError when the first folder of a required kind, or any further one, is missing or has no audio in it, and
+    when several phrases are wanted but one of them has no sub-folder in `activates/`.
     """
     found, rejected = [], []
     for kind in KINDS:
-        if not folders[kind].is_dir():
-            if kind in required:
-                raise DataError(f"{folders[kind]}: no such folder, expected recordings of {kind}")
-            continue
-        files, foreign = audio_files(folders[kind])
-        if not files and kind in required:
-            raise DataError(f"{folders[kind]}: no audio found, expected {kind} as {' '.join(sorted(AUDIO_SUFFIXES))}")
-        rejected += [Rejected(str(path), f"format not supported: {path.suffix}") for path in foreign]
-        found += [_recording(kind, folders[kind], path) for path in files]
-    return _with_phrases(found, rejected, phrases, folders["activates"])
+        for number, folder in enumerate(folders[kind]):
+            needed = kind in required or number > 0
+            if not folder.is_dir():
+                if needed:
+                    raise DataError(f"{folder}: no such folder, expected recordings of {kind}")
+                continue
+            files, foreign = audio_files(folder)
+            if not files and needed:
+                raise DataError(f"{folder}: no audio found, expected {kind} as {' '.join(sorted(AUDIO_SUFFIXES))}")
+            rejected += [Rejected(str(path), f"format not supported: {path.suffix}") for path in foreign]
+            found += [_recording(kind, folder, path, number) for path in files]
+    return _with_phrases(found, rejected, phrases, folders["activates"][0])
 
 
-def _recording(kind: str, folder: Path, path: Path) -> Recording:
+def _recording(kind: str, folder: Path, path: Path, number: int) -> Recording:
     parts = path.relative_to(folder).parts
-    return Recording(f"{kind}/{'/'.join(parts)}", path, kind, label=kind, group=parts[0])
+    added = f"{ADDED}{number}/" if number else ""
+    return Recording(f"{kind}/{added}{'/'.join(parts)}", path, kind, label=kind, group=added + parts[0])
+
+
+def is_added(take_id: str) -> bool:
+    """Whether a recording is from a folder that was added to the clips, such as a user's own takes.
+
+    >>> is_added("activates/+1/me/3.wav"), is_added("activates/en-us+f3/00001.wav")
+    (True, False)
+    """
+    return take_id.split("/")[1].startswith(ADDED)
 
 
 def _with_phrases(
@@ -112,7 +131,8 @@ def _with_phrases(
 ) -> tuple[list[Recording], list[Rejected]]:
     """Gives each activate its phrase. With several phrases its sub-folder says which."""
     wanted = {_folded(phrase): phrase for phrase in phrases}
-    present = {_folded(r.group) for r in found if r.kind == "activates" and "/" in r.id.removeprefix("activates/")}
+    first = [r for r in found if r.kind == "activates" and not is_added(r.id)]
+    present = {_folded(r.group) for r in first if "/" in r.id.removeprefix("activates/")}
     missing = [phrase for key, phrase in wanted.items() if key not in present]
     if len(phrases) > 1 and missing:
         raise DataError(f"{folder}: got no recordings in a sub-folder {missing[0]!r}, expected one for each phrase")
@@ -120,6 +140,8 @@ def _with_phrases(
     for recording in found:
         if recording.kind != "activates":
             labelled.append(recording)
+        elif is_added(recording.id):
+            labelled.append(replace(recording, label=phrases[0]))
         elif len(phrases) == 1 and missing:
             labelled.append(Recording(recording.id, recording.path, "activates", phrases[0], recording.group))
         elif _folded(recording.group) in wanted:

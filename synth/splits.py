@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synth.bank import Take
+from synth.recordings import is_added
 from wakeword.errors import DataError
 
 SPLITS = ("train", "validation")
@@ -37,17 +38,21 @@ def split(
 ) -> dict[str, dict[str, list[Segment]]]:
     """`{"train": {kind: segments}, "validation": {kind: segments}}` for the kinds that have takes.
 
-    Shares are counted in audio for backgrounds and in files for speech. Raises DataError if a kind (or one phrase of
-    the activates) is too little to give both sides something.
+    Shares are counted in audio for backgrounds and in files for speech, and apart for recordings that were added to the
+    clips, so that a few takes among many spoken ones are on both sides. A single added take is trained on. Raises
+    DataError if a kind (or one phrase of the activates) is too little to give both sides something.
     """
     sides: dict[str, dict[str, list[Segment]]] = {name: {} for name in SPLITS}
-    by_kind = defaultdict(list)
+    sources = defaultdict(list)
     for take in takes:
-        by_kind[take.kind].append(take)
-    for kind, members in by_kind.items():
-        parts = _split_kind(members, validation_fraction, seed, sample_rate_hz)
+        sources[take.kind, is_added(take.id)].append(take)
+    for (kind, added), members in sources.items():
+        if added and len(members) == 1 and kind == "activates":
+            parts = [Segment(members[0], 0, members[0].samples)], []
+        else:
+            parts = _split_kind(members, validation_fraction, seed, sample_rate_hz)
         for name, part in zip(SPLITS, parts, strict=True):
-            sides[name][kind] = part
+            sides[name].setdefault(kind, []).extend(part)
     return sides
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from synth_clips import RATE_HZ, make_clips, syllables, tiny
 
+from synth import open_clips
 from synth.bank import Take
+from synth.recordings import is_added
 from synth.splits import GAP_S, split
+from wakeword.audio import write
 from wakeword.errors import DataError
-
-RATE_HZ = 16000
 
 
 def takes(kind: str, groups: list[str], seconds: float = 1.0, label: str = "word") -> list[Take]:
@@ -79,3 +84,43 @@ def test_the_seed_decides_who_is_held_out() -> None:
     everybody = takes("negatives", [f"speaker{n}" for n in range(100)])
     assert split(everybody, 0.15, 1, RATE_HZ) == split(everybody, 0.15, 1, RATE_HZ)
     assert split(everybody, 0.15, 1, RATE_HZ) != split(everybody, 0.15, 2, RATE_HZ)
+
+
+def own_takes(folder: Path, count: int) -> Path:
+    for number in range(count):
+        write(folder / "mine" / f"{number}.wav", syllables(0.6, 50 + number), RATE_HZ)
+    return folder / "mine"
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_own_takes_are_on_both_sides_and_drawn_for_their_share(tmp_path: Path, monkeypatch, count: int) -> None:
+    monkeypatch.setenv("WAKEWORD_CACHE", str(tmp_path / "cache"))
+    folder = make_clips(tmp_path / "clips", takes=40)
+    clips = open_clips(folder, tiny(), ["hey"], added={"activates": [own_takes(tmp_path, count)]})
+    own = {name: [s for s in side["activates"] if is_added(s.take.id)] for name, side in clips.splits.items()}
+    assert own["train"] and own["validation"]
+    assert {s.take.label for s in own["train"]} == {"hey"}
+    rng, pool = np.random.default_rng(0), clips.pools["train"]["activates"]
+    drawn = np.mean([is_added(pool.choose(rng).take.id) for _ in range(4000)])
+    expected = 0.6 * len(own["train"]) / (len(own["train"]) + 10)
+    assert abs(drawn - expected) < 0.03  # four standard deviations of 4,000 draws
+
+
+def test_a_single_own_take_is_trained_on_and_an_own_home_is_split_by_time(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WAKEWORD_CACHE", str(tmp_path / "cache"))
+    folder = make_clips(tmp_path / "clips")
+    write(tmp_path / "home" / "evening.wav", syllables(60.0), RATE_HZ)
+    added = {"activates": [own_takes(tmp_path, 1)], "negatives": [tmp_path / "home"]}
+    clips = open_clips(folder, tiny(), ["hey"], added=added)
+    sides = {name: {s.take.id for kind in side.values() for s in kind} for name, side in clips.splits.items()}
+    assert "activates/+1/0.wav" in sides["train"] - sides["validation"]
+    assert "negatives/+1/evening.wav" in sides["train"] & sides["validation"]
+
+
+def test_an_added_folder_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
+    folder = make_clips(tmp_path / "clips")
+    with pytest.raises(DataError, match="nowhere: no such folder, expected recordings of negatives"):
+        open_clips(folder, tiny(), ["hey"], added={"negatives": [tmp_path / "nowhere"]})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: no audio found, expected activates"):
+        open_clips(folder, tiny(), ["hey"], added={"activates": [tmp_path / "empty"]})

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from wakeword.cli.options import Language, Voices
+
 
 def command(
     phrase: Annotated[str, typer.Argument(help="What to say.")],
     out: Annotated[Path, typer.Option(help="A new folder; gets one sub-folder a voice.")],
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many clips.")] = 100,
-    lang: Annotated[str, typer.Option(help="Its language, as espeak names it: en, es, de, ...")] = "en",
-    voice: Annotated[
-        list[str] | None, typer.Option(help="espeak, a Piper .onnx, or a command with {text} and {wav}; repeatable.")
-    ] = None,
+    lang: Language = "en",
+    voice: Voices = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other voices and manners.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

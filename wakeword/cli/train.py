@@ -8,19 +8,22 @@ from typing import Annotated
 
 import typer
 
+from wakeword.cli.options import Backgrounds, JsonLines, Language, Negatives, Takes, Voices
+
 
 def command(
     phrase: Annotated[str | None, typer.Argument(help="The wake word. Default: the name of the clips folder.")] = None,
     clips: Annotated[
         Path | None, typer.Option(help="Folder with activates/ negatives/ backgrounds/. Without it espeak speaks them.")
     ] = None,
+    takes: Takes = None,
+    negatives: Negatives = None,
+    backgrounds: Backgrounds = None,
     data: Annotated[
         Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead of --clips.")
     ] = None,
-    lang: Annotated[str, typer.Option(help="The phrase's language, where espeak speaks it: en, es, de, ...")] = "en",
-    voice: Annotated[
-        list[str] | None, typer.Option(help="Who speaks it: espeak, a Piper .onnx, or a command with {text} and {wav}.")
-    ] = None,
+    lang: Language = "en",
+    voice: Voices = None,
     config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
     start_from: Annotated[
         Path | None, typer.Option(help="An earlier run's folder, whose weights to begin with.")
@@ -29,7 +32,7 @@ def command(
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: half the cores.")] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Train for at most so many minutes.")] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Train on at most so many batches.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Train a wake word from folders of recordings, or from nothing but its text.
 
@@ -39,7 +42,7 @@ def command(
     from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
     from wakeword.config import load_config, override
 
-    _refuse(phrase, clips, data, bool(voice) or lang != "en")
+    _refuse(phrase, clips, data, bool(voice) or lang != "en", bool(takes or negatives or backgrounds))
     limits = {"max_minutes": max_minutes, "max_steps": max_steps}
     settings = override(load_config(config), train={name: value for name, value in limits.items() if value is not None})
     report = reporter(as_json)
@@ -47,17 +50,21 @@ def command(
         examples = from_dataset(data, settings)
     else:
         folder = clips or spoken_clips(phrase, report, Casting(lang, tuple(voice or [ESPEAK])))
-        examples = rendered(open_clips(folder, settings, [phrase] if phrase else None, report), settings, workers)
+        added = {"activates": takes or [], "negatives": negatives or [], "backgrounds": backgrounds or []}
+        opened = open_clips(folder, settings, [phrase] if phrase else None, report, added)
+        examples = rendered(opened, settings, workers)
     train_bundle(settings, examples, out or Path("models") / folder_name(examples.phrases[0]), report, start_from)
 
 
-def _refuse(phrase: str | None, clips: Path | None, data: Path | None, voiced: bool) -> None:
+def _refuse(phrase: str | None, clips: Path | None, data: Path | None, voiced: bool, added: bool) -> None:
     from wakeword.errors import DataError
 
     if phrase is None and clips is None and data is None:
         raise DataError("train: got neither a phrase nor --clips nor --data, expected one of them")
     if clips and data:
         raise DataError("train: got both --clips and --data, expected one of them")
+    if data and added:
+        raise DataError("train: got recordings besides --data, expected them only where examples are rendered")
     if voiced and (clips or data):
         raise DataError("train: got --voice or --lang with recordings, expected them only where the phrase is spoken")
 

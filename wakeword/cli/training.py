@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,16 @@ def spoken_clips(phrase: str, report: Report, casting: Casting = Casting()) -> P
     return speak_clips(phrase, progress=progress, casting=casting)
 
 
-def open_clips(folder: Path, config: Config, phrases: Sequence[str] | None, report: Report) -> Clips:
-    """The folder's clips, with a report of what was found and what was skipped."""
-    opened = open_folder(
-        folder, config, phrases, progress=lambda done, total: report({"event": "decoding", "done": done, "of": total})
-    )
+def open_clips(
+    folder: Path,
+    config: Config,
+    phrases: Sequence[str] | None,
+    report: Report,
+    added: Mapping[str, Sequence[Path]] | None = None,
+) -> Clips:
+    """The folder's clips and those of the added folders, with a report of what was found and what was skipped."""
+    progress = lambda done, total: report({"event": "decoding", "done": done, "of": total})  # noqa: E731
+    opened = open_folder(folder, config, phrases, progress, added)
     skipped = [f"{one.path}: {one.reason}" for one in opened.rejected]
     report({"event": "clips", **opened.summary(), "skipped": skipped})
     return opened

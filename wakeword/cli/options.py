@@ -1,0 +1,18 @@
+"""Options that several verbs share, so that they read alike everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Language = Annotated[str, typer.Option("--lang", help="The phrase's language, as espeak names it: en, es, de, ...")]
+Voices = Annotated[
+    list[str] | None,
+    typer.Option("--voice", help="espeak, a Piper .onnx, or a command with {text} and {wav}; repeatable."),
+]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+Takes = Annotated[list[Path] | None, typer.Option("--takes", help="Folder of your takes of the phrase; repeatable.")]
+Negatives = Annotated[list[Path] | None, typer.Option("--negatives", help="Folder of your speech without it.")]
+Backgrounds = Annotated[list[Path] | None, typer.Option("--backgrounds", help="Folder of your noise and rooms.")]
