@@ -2,7 +2,7 @@
 
     python benchmarks/synth.py [--examples 300] [--json]
 
-It makes its own clips: noise-like syllables, so no voice and no download is needed. Both packaged recipes are run: the
+It makes its own clips: hoarse syllables, so no voice and no download is needed. Both packaged recipes are run: the
 full one of `default` and the seed system's of `activate`. The last line is one JSON object with --json.
 """
 
@@ -57,9 +57,11 @@ def make_clips(folder: Path) -> None:
 
 
 def syllables(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Noise that swells four times a second, as speech does: float32 [samples]."""
-    swell = np.abs(np.sin(np.pi * 4.0 * np.arange(samples) / CLIPS_RATE_HZ))
-    return (0.1 * swell * rng.standard_normal(samples)).astype(np.float32)
+    """A hoarse vowel at speech level that swells four times a second."""
+    time_s, pitch_hz = np.arange(samples) / CLIPS_RATE_HZ, rng.uniform(100.0, 250.0)
+    swell = np.abs(np.sin(np.pi * 4.0 * time_s)) + 0.1
+    vowel = sum(np.sin(2 * np.pi * k * pitch_hz * time_s + k * k) for k in range(1, 11))
+    return (swell * (0.035 * vowel + 0.05 * rng.standard_normal(samples))).astype(np.float32)
 
 
 def measure(folder: Path, config: Config, examples: int) -> float:

@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from synth.codecs import Codec
 from synth.rooms import Room
 from synth.splits import SPLITS, Segment
-from synth.transforms import Band, Filter, Scramble, Speed
+from synth.transforms import Band, Filter, Scramble, Speed, VocalTract
 from wakeword.config import Config
 from wakeword.sections import Section
 
@@ -18,6 +19,7 @@ SHORTEST_WEIGHT = 0.2  # a word of one second is drawn this often for once that 
 PLACEMENT_TRIES = 50  # then the event is left out: the example is full
 SCRAMBLED_SHARE = 0.25  # of the negatives made of activates: the whole word with its parts in another order
 JOINED_SHARE = 0.7  # of the others: joined to other speech, as if they were part of another word
+TOUCHING_GAP_S = (0.0, 0.12)  # between words of running speech
 EVENT_KINDS: dict[str, Literal["activate", "negative"]] = {"activates": "activate", "negatives": "negative"}
 
 
@@ -39,8 +41,10 @@ class EventDraw(Section):
     crop_start_sample: int
     crop_samples: int
     speed: Speed | None
+    vocal_tract: VocalTract | None
     filter: Filter | None
     band: Band | None
+    codec: Codec | None
     room: Room | None
     reversed: bool
     scramble: Scramble | None
@@ -60,6 +64,8 @@ class Recipe(Section):
     events: tuple[EventDraw, ...]
     gain_db: float
     example_dbfs: float | None
+    overdrive_db: float | None = None
+    """How far above full scale the peaks would be if they were not cut off there; None for no clipping."""
     headroom_db: float = 0.0
     """No draw: what `render` had to take off at the end to keep the peaks below full scale."""
 
@@ -122,6 +128,7 @@ def draw(index: int, split: str, sources: dict[str, Pool], config: Config) -> Re
         events=tuple(events),
         gain_db=_uniform(rng, synth.gain_db),
         example_dbfs=synth.example_dbfs,
+        overdrive_db=_uniform(rng, synth.clip_db) if rng.random() < synth.clip_probability else None,
     )
 
 
@@ -147,8 +154,10 @@ def _event(
     synth = config.synth
     crop = _crop(rng, kind, segment, config)
     speed = Speed.sample(rng, config) if rng.random() < synth.speed_probability else None
+    tract = VocalTract.sample(rng, config) if rng.random() < synth.vocal_tract_probability else None
     equaliser = Filter.sample(rng, config) if rng.random() < synth.filter_probability else None
     band = Band.sample(rng, config) if rng.random() < synth.band_probability else None
+    codec = Codec.sample(rng, config) if rng.random() < synth.codec_probability else None
     room = Room.sample(rng, config) if rng.random() < synth.room_probability else None
     backwards = kind == "negatives" and rng.random() < synth.reversed_probability
     scrambled = kind == "negatives" and rng.random() < synth.scrambled_probability
@@ -164,8 +173,10 @@ def _event(
         crop_start_sample=crop[0],
         crop_samples=crop[1],
         speed=speed,
+        vocal_tract=tract,
         filter=equaliser,
         band=band,
+        codec=codec,
         room=room,
         reversed=backwards,
         scramble=Scramble.sample(rng, crop[1], config.audio.sample_rate_hz) if scrambled else None,
@@ -230,8 +241,13 @@ def _crop(rng: np.random.Generator, kind: str, segment: Segment, config: Config)
 
 
 def _place(rng: np.random.Generator, samples: int, placed: Sequence[EventDraw], config: Config) -> int | None:
-    """A start on the grid where the event fits without touching another one, or None if none was found."""
+    """A start on the grid where the event fits without covering another one, or None if none was found."""
     grid_samples = config.synth.grid_ms * config.audio.sample_rate_hz / 1000.0
+    if placed and rng.random() < config.synth.touching_probability:
+        beside = _beside(rng, samples, placed[int(rng.integers(len(placed)))], config)
+        start = round(round(beside / grid_samples) * grid_samples)
+        if _free(start, start + samples, placed, config):
+            return start
     positions = int((config.example_samples - samples) / grid_samples) + 1
     if positions < 1:
         return None
@@ -240,6 +256,12 @@ def _place(rng: np.random.Generator, samples: int, placed: Sequence[EventDraw], 
         if _free(start, start + samples, placed, config):
             return start
     return None
+
+
+def _beside(rng: np.random.Generator, samples: int, other: EventDraw, config: Config) -> int:
+    """A start right after the other event or so that this one ends right before it, as words do in a sentence."""
+    gap = round(rng.uniform(*TOUCHING_GAP_S) * config.audio.sample_rate_hz)
+    return other.end_sample + gap if rng.integers(2) else other.start_sample - gap - samples
 
 
 def _free(start: int, end: int, placed: Sequence[EventDraw], config: Config) -> bool:

@@ -4,7 +4,7 @@ Levels. A background is brought to `background_dbfs`, its RMS over the whole exa
 ACTIVE level lies `snr_db` above the background's level, before its room is added; the active level is that of
 `wakeword.audio.speech_activity`, which pauses do not lower. Where the background is absent or silent, `background_dbfs`
 stands in for its level. At the end the example gets its gain, and is turned down as a whole if a peak would clip, which
-changes no SNR.
+changes no SNR. Only an example with `overdrive_db` is turned up until it does clip.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def dry_event(event: EventDraw, bank: Bank, sample_rate_hz: int) -> np.ndarray:
     """float32 [end_sample - start_sample]: cut, faded at both ends, its effects applied; not yet at its level."""
     sound = to_float(bank.read(event.id, event.crop_start_sample, event.crop_samples))
     sound = fade_edges(sound[::-1] if event.reversed else sound, sample_rate_hz)
-    for effect in (event.scramble, event.speed, event.filter, event.band):
+    for effect in (event.scramble, event.speed, event.vocal_tract, event.filter, event.band, event.codec):
         if effect:
             sound = effect.apply(sound, sample_rate_hz)
     return sound
@@ -84,6 +84,10 @@ def _finish(mix: np.ndarray, recipe: Recipe) -> float:
         level = rms(mix)
         gain = db_to_gain(recipe.example_dbfs) / level if level > 0.0 else 1.0
     peak = max(float(mix.max()), -float(mix.min())) * gain
+    if recipe.overdrive_db is not None and peak > 0.0:
+        mix *= np.float32(gain * db_to_gain(recipe.overdrive_db) / peak)
+        np.clip(mix, -PEAK_LIMIT, PEAK_LIMIT, out=mix)
+        return 0.0
     turned_down = min(1.0, PEAK_LIMIT / peak) if peak > 0.0 else 1.0
     mix *= np.float32(gain * turned_down)
     return float(round(-20.0 * np.log10(turned_down), 2)) + 0.0

@@ -9,6 +9,9 @@ from wakeword.sections import Section
 
 FADE_S = 0.005
 BUTTERWORTH_2, BUTTERWORTH_4 = (0.7071,), (0.5412, 1.3066)  # the qualities of the biquads of a filter of this order
+ENVELOPE_FRAME_S = 0.025  # at least: frames are a power of two long
+ENVELOPE_QUEFRENCY_S = 0.002  # shorter than the pitch period of any voice but a child's cry
+MAX_ENVELOPE_GAIN = 4.0  # nepers, 35 dB: what a formant that moves needs, and no more
 PART_S = (0.1, 0.35)  # of scrambled speech: about a syllable
 LOW_SHELF_HZ, BELL_HZ, HIGH_SHELF_HZ = 300.0, 1500.0, 4000.0
 
@@ -34,6 +37,53 @@ class Speed(Section):
         changed = soxr.resample(pcm, self.factor * 1000.0, 1000.0)
         wanted = self.samples(len(pcm))
         return np.pad(changed[:wanted], (0, max(wanted - len(changed), 0)))
+
+
+class VocalTract(Section):
+    """A shorter throat (factor > 1, formants higher) or a longer one, at the same pitch and tempo.
+
+    Each frame's smooth spectral envelope, the start of its cepstrum, is stretched along the frequency axis; the fine
+    structure under it stays. Together with `Speed`, which moves both, this makes men, women and children of anyone.
+    """
+
+    factor: float
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, config: Config) -> VocalTract:
+        return cls(factor=float(round(rng.uniform(*config.synth.vocal_tract), 3)))
+
+    def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """float32 [N] -> float32 [N]; factor 1 gives back what went in."""
+        from scipy import fft
+
+        frame = 1 << (round(ENVELOPE_FRAME_S * sample_rate_hz) - 1).bit_length()
+        hop, samples = frame // 2, len(pcm)
+        frames = -(-samples // hop) + 1
+        padded = np.zeros((frames + 1) * hop, np.float32)
+        padded[hop : hop + samples] = pcm
+        window = np.sin(np.pi * (np.arange(frame) + 0.5) / frame).astype(np.float32)  # squares of halves add up to 1
+        cuts = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop][:frames]
+        spectra = fft.rfft(cuts * window)
+        changed = fft.irfft(spectra * self._gains(np.abs(spectra), frame, sample_rate_hz)) * window
+        summed = np.zeros_like(padded)
+        summed[: frames * hop] += changed[:, :hop].ravel()
+        summed[hop:] += changed[:, hop:].ravel()
+        return summed[hop : hop + samples]
+
+    def _gains(self, magnitudes: np.ndarray, frame: int, sample_rate_hz: int) -> np.ndarray:
+        """[T, F]: the stretched envelope over the one that is there, within MAX_ENVELOPE_GAIN."""
+        from scipy import fft
+
+        floor = 1e-5 * magnitudes.max(axis=1, keepdims=True) + np.float32(1e-9)
+        lifter = np.zeros(frame, np.float32)
+        lifter[1 : round(ENVELOPE_QUEFRENCY_S * sample_rate_hz)] = 2.0
+        lifter[0] = 1.0
+        envelopes = fft.rfft(fft.irfft(np.log(magnitudes + floor)) * lifter).real
+        bins = np.minimum(np.arange(frame // 2 + 1, dtype=np.float32) / np.float32(self.factor), frame // 2)
+        below = np.minimum(bins.astype(int), frame // 2 - 1)
+        share = bins - below.astype(np.float32)
+        stretched = envelopes[:, below] * (1 - share) + envelopes[:, below + 1] * share
+        return np.exp(np.clip(stretched - envelopes, -MAX_ENVELOPE_GAIN, MAX_ENVELOPE_GAIN))
 
 
 class Filter(Section):

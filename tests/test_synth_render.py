@@ -85,7 +85,8 @@ def test_a_click_at_the_end_of_a_word_stays_at_its_end_through_speed_filter_and_
 
 
 def test_the_label_ends_where_the_dry_word_ends_whatever_was_done_to_it(folder: Path) -> None:
-    config = tiny(activates=[1, 3], speed_probability=1.0, filter_probability=1.0, room_probability=1.0)
+    always = ("speed", "vocal_tract", "filter", "band", "codec", "room")
+    config = tiny(activates=[1, 3], vocal_tract=[0.9, 1.1], **{f"{name}_probability": 1.0 for name in always})
     clips = open_clips(folder, config)
     for recipe in recipes(clips):
         example = render.render(recipe, clips.bank, config)
@@ -127,6 +128,34 @@ def test_a_loud_example_is_turned_down_not_clipped(folder: Path) -> None:
     assert np.abs(example.pcm.astype(int)).max() == 32767
     assert np.count_nonzero(np.abs(example.pcm.astype(int)) == 32767) <= 2
     assert example.recipe["headroom_db"] > 10.0
+
+
+def test_an_overdriven_example_is_clipped_as_far_as_asked_and_no_other_is(folder: Path) -> None:
+    config = tiny(clip_probability=0.5, clip_db=[6.0, 6.0], activates=[1, 2])
+    for recipe in recipes(open_clips(folder, config), 30):
+        clips = open_clips(folder, config)
+        loud, plain = (
+            render.render(recipe.model_copy(update={"overdrive_db": db}), clips.bank, config).pcm.astype(float)
+            for db in (recipe.overdrive_db, None)
+        )
+        if recipe.overdrive_db is None:
+            assert np.abs(loud).max() <= 32767
+            continue
+        scale = 2.0 * 32768 / np.abs(plain).max()
+        assert np.abs(loud).max() == 32767
+        quiet = np.abs(plain * scale) < 32000
+        assert np.allclose(loud[quiet], plain[quiet] * scale, rtol=0.01, atol=2 * scale)
+
+
+def test_touching_events_lie_within_a_pause_between_words(folder: Path) -> None:
+    gaps = {}
+    for probability in (0.0, 1.0):
+        config = tiny(touching_probability=probability, activates=[1, 1], negatives=[1, 1])
+        drawn = [recipe for recipe in recipes(open_clips(folder, config), 200) if len(recipe.events) == 2]
+        between = [r.events[1].start_sample - r.events[0].end_sample for r in drawn]
+        gaps[probability] = np.mean(np.array(between) <= 0.121 * RATE_HZ)
+    assert gaps[0.0] < 0.35
+    assert gaps[1.0] > 0.6  # the rest did not fit beside
 
 
 def test_the_seeds_examples_have_its_level(folder: Path) -> None:

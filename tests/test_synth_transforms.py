@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synth_clips import RATE_HZ, db, noise, tiny
 
-from synth.transforms import Band, Filter, Scramble, looped
+from synth.transforms import Band, Filter, Scramble, VocalTract, looped
 
 
 def test_a_loop_goes_on_for_as_long_as_asked() -> None:
@@ -63,3 +63,35 @@ def test_a_scrambled_word_never_keeps_its_order_and_never_loses_a_sample() -> No
         assert sorted(scramble.order) == list(range(len(scramble.order)))
         assert list(scramble.order) != sorted(scramble.order)
         assert len(scramble.apply(sound, RATE_HZ)) == len(sound)
+
+
+def vowel(pitch_hz: float, formant_hz: float, rate_hz: int) -> np.ndarray:
+    """float32 [2 s]: pulses through one resonance."""
+    from scipy import signal
+
+    pulses = np.zeros(2 * rate_hz)
+    pulses[(np.arange(int(2 * pitch_hz)) * rate_hz / pitch_hz).astype(int)] = 1.0
+    width = np.exp(-np.pi * 100.0 / rate_hz)  # 100 Hz wide
+    poles = [1.0, -2.0 * width * np.cos(2 * np.pi * formant_hz / rate_hz), width**2]
+    return (0.1 * signal.lfilter([1.0], poles, pulses)).astype(np.float32)
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 44100])
+@pytest.mark.parametrize("factor", [0.85, 1.0, 1.18])
+def test_a_throat_moves_the_formant_and_leaves_the_pitch(factor: float, rate_hz: int) -> None:
+    pcm = vowel(100.0, 1500.0, rate_hz)
+    changed = VocalTract(factor=factor).apply(pcm, rate_hz)
+    assert len(changed) == len(pcm)
+    spectrum = np.abs(np.fft.rfft(changed))[: 2 * 4000]  # bins of 0.5 Hz
+    near = np.arange(2 * 1000, 2 * 2200)
+    centre_hz = float(np.sum(near / 2 * spectrum[near] ** 2) / np.sum(spectrum[near] ** 2))
+    assert centre_hz == pytest.approx(1500.0 * factor, abs=60.0)
+    harmonics = (spectrum**2).reshape(-1, 200)[5:25].sum(axis=0)  # 100 Hz a row: all energy in the rows' same few bins
+    assert harmonics[[0, 1, -1]].sum() > 0.95 * harmonics.sum()
+    if factor == 1.0:
+        assert np.abs(changed - pcm).max() < 1e-6
+
+
+def test_a_throat_makes_nothing_of_silence_and_survives_a_few_samples() -> None:
+    assert not VocalTract(factor=1.1).apply(np.zeros(5000, np.float32), RATE_HZ).any()
+    assert len(VocalTract(factor=1.1).apply(np.ones(3, np.float32), RATE_HZ)) == 3

@@ -136,13 +136,19 @@ class SynthConfig(Section):
     example_dbfs: float | None = Field(None, ge=-120.0, le=0.0, description="RMS the finished example is brought to")
     speed: Annotated[Range, _within(0.1, 10)]
     speed_probability: Probability
+    vocal_tract: Annotated[Range, _within(0.5, 2)] = Field(description="formants times this, at the same pitch")
+    vocal_tract_probability: Probability
     filter_db: Decibels = Field(description="gain of each of three equaliser bands")
     filter_probability: Probability
     band_low_hz: Annotated[Range, _within(1, 1000)] = Field(description="lower edge of a narrow channel")
     band_high_hz: Annotated[Range, _within(1000, 96000)] = Field(description="its upper edge")
     band_probability: Probability
+    codec_probability: Probability = Field(description="share of activates and negatives coded and decoded again")
     rt60_s: Seconds
     room_probability: Probability
+    touching_probability: Probability = Field(description="share of events that come right before or after another")
+    clip_db: Decibels = Field(description="how far the peaks of a clipped example would be above full scale")
+    clip_probability: Probability = Field(description="share of examples that are clipped")
 
 
 class TrainConfig(Section):
