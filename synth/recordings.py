@@ -15,7 +15,7 @@ import numpy as np
 
 from synth.trim import word_bounds
 from synth.voicing import voiced_s
-from wakeword.audio import AUDIO_SUFFIXES, audio_files, read_blocks, to_int16
+from wakeword.audio import AUDIO_SUFFIXES, audio_files, db_to_gain, read_blocks, speech_activity, to_int16
 from wakeword.clips import KINDS
 from wakeword.config import Config
 from wakeword.errors import AudioError, DataError
@@ -25,6 +25,7 @@ SHORT_NEGATIVE_S = 3.0  # up to this a negative is taken for one isolated uttera
 ADDED = "+"  # in front of the number of an added folder, as part of an id
 CLIPPED_LEVEL = 0.999
 CLIPPED_SHARE = 0.1  # above this share of samples at full scale a recording is refused
+QUIET_DBFS = -50.0  # of a take that is being recorded: nearer to the microphone is better
 SILENT_PEAK = 1e-3  # -60 dBFS
 MIN_VOICED_S = 0.02  # of 871 real takes of five words the two below it held no word; the faintest vowels have 0.02 s
 
@@ -178,6 +179,15 @@ def decode(recording: Recording, rules: TakeRules) -> Iterator[np.ndarray]:
     else:
         yield from map(to_int16, head)
         yield from map(to_int16, blocks)
+
+
+def check_take(pcm: np.ndarray, rules: TakeRules) -> np.ndarray:
+    """A take as it was recorded, float32 [N], cut to its word. Raises AudioError with what is wrong with it."""
+    whole = np.concatenate(list(_checked(iter([pcm]))))
+    level, _ = speech_activity(whole, rules.sample_rate_hz)
+    if level < db_to_gain(QUIET_DBFS):
+        raise AudioError(f"too quiet: speech at {20 * np.log10(level):.0f} dBFS, expected at least {QUIET_DBFS:.0f}")
+    return _trimmed(whole, "activates", rules)
 
 
 def _head(blocks: Iterator[np.ndarray], limit_samples: int) -> tuple[list[np.ndarray], bool]:
