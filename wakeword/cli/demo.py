@@ -21,19 +21,12 @@ def command(
 
     Writes the stream it listened to as demo.wav, and its score curve as demo.png, into the current folder.
     """
-    from wakeword.cli.training import open_clips, rendered, reporter, spoken_clips, train_bundle
+    from wakeword.cli.training import QUICK, open_clips, rendered, reporter, spoken_clips, train_bundle
     from wakeword.config import load_config, override
 
     report = reporter(as_json)
-    limits = {
-        "max_minutes": minutes,
-        "validation_examples": 300,
-        "validate_every_steps": 100,
-        "calibration_examples": 1500,
-        "hard_negatives": 0.0,  # there is no time for a second look
-        "target_fa_per_hour": 5.0,  # what so short a training can keep to
-    }
-    config = override(load_config("default"), audio={"example_s": 4.0}, train=limits)
+    config = override(load_config("default"), **QUICK)
+    config = override(config, train={"max_minutes": minutes, "max_steps": 10000})
     opened = open_clips(spoken_clips(phrase, report), config, [phrase], report)
     train_bundle(config, rendered(opened, config, workers), out, report)
     report({"event": "heard", **listen_to_unheard_voices(phrase, out), "picture": str(PICTURE), "wav": str(WAV)})

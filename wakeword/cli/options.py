@@ -16,3 +16,5 @@ JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a
 Takes = Annotated[list[Path] | None, typer.Option("--takes", help="Folder of your takes of the phrase; repeatable.")]
 Negatives = Annotated[list[Path] | None, typer.Option("--negatives", help="Folder of your speech without it.")]
 Backgrounds = Annotated[list[Path] | None, typer.Option("--backgrounds", help="Folder of your noise and rooms.")]
+MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Train for at most so many minutes.")]
+MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Train on at most so many batches.")]

@@ -4,47 +4,46 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wakeword.cli.options import Backgrounds, JsonLines, Language, Negatives, Takes, Voices
+from wakeword.cli.options import Backgrounds, JsonLines, Language, MaxMinutes, MaxSteps, Negatives, Takes, Voices
+
+if TYPE_CHECKING:
+    from wakeword.config import Config
 
 
 def command(
     phrase: Annotated[str | None, typer.Argument(help="The wake word. Default: the name of the clips folder.")] = None,
-    clips: Annotated[
-        Path | None, typer.Option(help="Folder with activates/ negatives/ backgrounds/. Without it espeak speaks them.")
-    ] = None,
+    clips: Annotated[Path | None, typer.Option(help="Folder with activates/ negatives/ backgrounds/.")] = None,
     takes: Takes = None,
     negatives: Negatives = None,
     backgrounds: Backgrounds = None,
-    data: Annotated[
-        Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead of --clips.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead.")] = None,
     lang: Language = "en",
     voice: Voices = None,
     config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
-    start_from: Annotated[
-        Path | None, typer.Option(help="An earlier run's folder, whose weights to begin with.")
-    ] = None,
+    start_from: Annotated[Path | None, typer.Option(help="An earlier run, whose weights to begin with.")] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder. Default: models/PHRASE.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: half the cores.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(help="Train for at most so many minutes.")] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Train on at most so many batches.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A first try in minutes: misses more, wakes more.")] = False,
+    target_fa_per_hour: Annotated[float | None, typer.Option(help="False accepts per hour to calibrate for.")] = None,
+    max_minutes: MaxMinutes = None,
+    max_steps: MaxSteps = None,
     as_json: JsonLines = False,
 ) -> None:
-    """Train a wake word from folders of recordings, or from nothing but its text.
+    """Train a wake word from recordings, or from nothing but its text: without --clips and --data espeak speaks it.
 
     Stopped with Ctrl-C, or killed, the same command goes on where it was.
     """
     from synth.spoken import ESPEAK, Casting
     from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
-    from wakeword.config import load_config, override
 
     _refuse(phrase, clips, data, bool(voice) or lang != "en", bool(takes or negatives or backgrounds))
-    limits = {"max_minutes": max_minutes, "max_steps": max_steps}
-    settings = override(load_config(config), train={name: value for name, value in limits.items() if value is not None})
+    settings = _settings(
+        config, quick, max_minutes=max_minutes, max_steps=max_steps, target_fa_per_hour=target_fa_per_hour
+    )
     report = reporter(as_json)
     if data:
         examples = from_dataset(data, settings)
@@ -54,6 +53,14 @@ def command(
         opened = open_clips(folder, settings, [phrase] if phrase else None, report, added)
         examples = rendered(opened, settings, workers)
     train_bundle(settings, examples, out or Path("models") / folder_name(examples.phrases[0]), report, start_from)
+
+
+def _settings(name: str, quick: bool, **limits: float | None) -> Config:
+    from wakeword.cli.training import QUICK
+    from wakeword.config import load_config, override
+
+    config = override(load_config(name), **(QUICK if quick else {}))
+    return override(config, train={name: value for name, value in limits.items() if value is not None})
 
 
 def _refuse(phrase: str | None, clips: Path | None, data: Path | None, voiced: bool, added: bool) -> None:

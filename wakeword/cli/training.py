@@ -23,6 +23,17 @@ from wakeword.errors import DataError
 from wakeword.train import train
 
 Report = Callable[[dict[str, Any]], None]
+QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and no second look at hard ones
+    "audio": {"example_s": 4.0},
+    "train": {
+        "max_steps": 600,
+        "validation_examples": 300,
+        "validate_every_steps": 100,
+        "calibration_examples": 1500,
+        "hard_negatives": 0.0,
+        "target_fa_per_hour": 5.0,  # what so short a training can keep to
+    },
+}
 LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
