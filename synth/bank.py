@@ -22,7 +22,7 @@ import platformdirs
 from synth.recordings import Recording, Rejected, TakeRules, decode_all
 from wakeword.errors import DataError
 
-FORMAT = 3  # raise it when decoding or trimming changes, and old caches are rebuilt
+FORMAT = 4  # raise it when decoding or trimming changes, and old caches are rebuilt
 SAMPLES_NAME, INDEX_NAME = "samples.int16", "index.json"
 BUILDING = ".building-"  # how the names of unfinished folders begin
 UNUSED_DAYS = 30  # a cache that nobody opened for so long is removed

@@ -219,7 +219,7 @@ def _checked(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 def _trimmed(take: np.ndarray, kind: str, rules: TakeRules) -> np.ndarray:
     start, stop = word_bounds(take, rules.sample_rate_hz)
     length, rate = stop - start, rules.sample_rate_hz
-    if length < rules.min_take_samples:
+    if kind == "activates" and length < rules.min_take_samples:
         raise AudioError(
             f"too short: {length / rate:.2f} s after trimming, expected {rules.min_take_samples / rate:.2f} s"
         )

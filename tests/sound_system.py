@@ -35,9 +35,9 @@ def has_portaudio() -> bool:
     return True
 
 
+HAS_ALSA = sys.platform == "linux" and ALSA_BASE.exists() and has_portaudio()
 needs_alsa = pytest.mark.skipif(
-    not (sys.platform == "linux" and ALSA_BASE.exists() and has_portaudio()),
-    reason="needs Linux with ALSA and PortAudio (Debian: libportaudio2 alsa-utils)",
+    not HAS_ALSA, reason="needs Linux with ALSA and PortAudio (Debian: libportaudio2 alsa-utils)"
 )
 needs_pulse = pytest.mark.skipif(
     not (
