@@ -229,11 +229,35 @@ def test_another_phrase_of_the_bundle_has_its_own_figures(folders):
     assert run(folders, phrase="boop").own.miss_rate == 1.0
 
 
+def test_what_woke_it_and_what_was_missed_can_be_seen_and_heard_in_the_page(folders, tmp_path):
+    import base64
+    import io
+
+    import soundfile
+
+    found = evaluate(ToneWord(), folders / "positives", folders / "negatives")
+    page = write_report(found, tmp_path / "report").read_text("utf-8")
+    sounds = re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', page)
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(sounds) == len(pictures) >= 3
+    pcm, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(sounds[0])))
+    spectrum = np.abs(np.fft.rfft(pcm))
+    assert abs(np.argmax(spectrum) * rate_hz / len(pcm) - WORD_HZ) < 10  # the loudest negative is a beep
+    assert base64.b64decode(pictures[0]).startswith(b"\x89PNG")
+
+
+def test_a_recording_that_is_gone_by_then_leaves_its_row_without_a_player(folders, tmp_path):
+    found = evaluate(ToneWord(), folders / "positives", folders / "negatives")
+    for path in folders.rglob("*.*"):
+        path.unlink()
+    assert "data:audio" not in write_report(found, tmp_path / "report").read_text("utf-8")
+
+
 def test_the_report_is_three_files_and_its_page_asks_nobody(folders):
     found = run(folders, noise=folders / "noise", snr_db=10.0)
     page = write_report(found, folders / "report", {"bundle": "<b>"}).read_text("utf-8")
     assert sorted(path.name for path in (folders / "report").iterdir()) == ["det.png", "evaluation.json", "index.html"]
-    assert not re.search(r"(src|href)=[\"'](?!#)|@import|<script|<b>", page)
+    assert not re.search(r"(src|href)=[\"'](?!#|data:)|@import|<script|<b>", page)
     assert "url(http" not in page
     assert percent(found.own.miss_rate) in page
     assert found.claim in page

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from wakeword.audio import AUDIO_SUFFIXES, StreamResampler, audio_files, db_to_gain, read_blocks, speech_activity
+from wakeword.audio import AUDIO_SUFFIXES, audio_files, db_to_gain, read_blocks, read_stretch, speech_activity
 from wakeword.errors import AudioError, DataError
 from wakeword.stream import WakeWord
 
@@ -97,7 +97,7 @@ class Noise:
         for _ in range(NOISE_TRIES):
             path, seconds = self._files[rng.integers(len(self._files))]
             wanted_s = samples / self._rate
-            pcm = _read_stretch(path, rng.uniform(0.0, max(seconds - wanted_s, 0.0)), wanted_s, self._rate)
+            pcm = read_stretch(path, rng.uniform(0.0, max(seconds - wanted_s, 0.0)), wanted_s, self._rate)
             if len(pcm) and (rms := float(np.sqrt(np.square(pcm, dtype=np.float64).mean()))) > 0:
                 excerpt = np.resize(pcm, samples)
                 return excerpt / np.float32(rms if len(pcm) >= samples else np.sqrt(np.square(excerpt).mean()))
@@ -213,19 +213,6 @@ def _read_take(path: Path, rate: int) -> np.ndarray:
         if length > MAX_TAKE_S * rate:
             raise AudioError(f"{path}: got more than {MAX_TAKE_S:.0f} s, expected one take of the word")
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-
-
-def _read_stretch(path: Path, start_s: float, seconds: float, rate: int) -> np.ndarray:
-    """float32 [N] from `start_s` on, about `seconds` long; empty if it cannot be decoded or is not finite."""
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            file.seek(int(start_s * file.samplerate))
-            pcm = file.read(int(seconds * file.samplerate) + 1, dtype="float32", always_2d=True).mean(axis=1)
-            resampler = StreamResampler(file.samplerate, rate)
-    except (soundfile.LibsndfileError, OSError):
-        return np.zeros(0, np.float32)
-    pcm = np.concatenate([resampler.feed(pcm), resampler.flush()])
-    return pcm if np.isfinite(pcm).all() else np.zeros(0, np.float32)
 
 
 def _reason(error: AudioError, path: Path) -> str:

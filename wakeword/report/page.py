@@ -12,9 +12,11 @@ import numpy as np
 
 from wakeword.evaluation import Evaluation
 from wakeword.metrics import OperatingPoint
+from wakeword.report.snippets import moment_html, take_html
 from wakeword.trials import HIT_TAIL_S, LEAD_S
 
 LISTED = 40  # rows of a table; the JSON file has them all
+PLAYED = 12  # of them, the worst, that can be seen and heard
 
 
 def render_page(evaluation: Evaluation, plot_svg: str, about: dict[str, Any]) -> str:
@@ -108,10 +110,11 @@ def _targets(evaluation: Evaluation) -> str:
 def _negatives(evaluation: Evaluation) -> str:
     rows = [
         [(f"{moment.score:.4f}", "n"), (_clock(moment.time_s), "n"), (_path(moment.path), "path"),
-         (_tags(evaluation, lambda threshold, score=moment.score: score >= threshold), "")]
-        for moment in evaluation.negatives
+         (_tags(evaluation, lambda threshold, score=moment.score: score >= threshold), ""),
+         (moment_html(moment.path, moment.time_s) if number < PLAYED else "", "")]
+        for number, moment in enumerate(evaluation.negatives)
     ]  # fmt: skip
-    head = [("score", "n"), ("at", "n"), ("file", ""), ("above the threshold", "")]
+    head = [("score", "n"), ("at", "n"), ("file", ""), ("above the threshold", ""), ("", "")]
     return _table(head, rows[:LISTED]) if rows else '<p class="note">The score never left zero.</p>'
 
 
@@ -125,11 +128,12 @@ def _missed(evaluation: Evaluation) -> str:
             (f"{take.score:.4f}", "n"),
             (_path(take.path), "path"),
             (_tags(evaluation, lambda threshold, score=take.score: score < threshold), ""),
+            (take_html(take.path) if number < PLAYED else "", ""),
         ]
-        for take in missed[:LISTED]
+        for number, take in enumerate(missed[:LISTED])
     ]
     more = f"The lowest {LISTED} of {len(missed)}; evaluation.json has all." if len(missed) > LISTED else ""
-    return _table([("score", "n"), ("file", ""), ("missed at", "")], rows) + f'<p class="note">{more}</p>'
+    return _table([("score", "n"), ("file", ""), ("missed at", ""), ("", "")], rows) + f'<p class="note">{more}</p>'
 
 
 def _skipped(evaluation: Evaluation) -> str:
