@@ -31,7 +31,7 @@ from wakeword.files import locked
 from wakeword.hardness import Hardness
 from wakeword.model import WakeModel, weighted_loss
 from wakeword.prefetch import prefetched
-from wakeword.validate import validate
+from wakeword.validate import Validation, validate
 
 CHECKPOINT = Path("training") / "checkpoint.safetensors"
 CHECKPOINT_EVERY_S = 30.0
@@ -189,12 +189,17 @@ class Run:
         checkpoint.save(self.path, groups, {"identity": self.identity, **facts})
 
     def write_bundle(self) -> Bundle:
-        """The best averaged weights, their thresholds and where they come from, exported and checked."""
+        """The better of the best and the last averaged weights, their thresholds, and where they come from, checked."""
         if self.progress.best is None:
             raise DataError(f"{self.out}: training ended before its first validation, expected more steps or minutes")
-        held_out = self.data.validation(self.config.train.calibration_examples)
         lengths = PhraseLengths(self.data.phrases)
-        result = validate(self.best, lengths.watch(held_out), self.data.phrases, self.config)
+        result = self._calibrate(self.best, lengths)
+        if self.progress.stale:  # validation has few hours, in which one loud moment may speak against the last weights
+            last = self._calibrate(self.average, PhraseLengths(self.data.phrases))
+            if (last.ranking, last.loss) < (result.ranking, result.loss):
+                self.best.load_state_dict(self.average.state_dict())
+                result = last
+                self.save()
         card = Card(
             phrases=self.data.phrases,
             thresholds=result.thresholds,
@@ -208,6 +213,10 @@ class Run:
             },
         )
         return write_bundle(self.out, card, *export(self.best, card))
+
+    def _calibrate(self, model: WakeModel, lengths: PhraseLengths) -> Validation:
+        held_out = self.data.validation(self.config.train.calibration_examples)
+        return validate(model, lengths.watch(held_out), self.data.phrases, self.config)
 
     def _schedule(self) -> float:
         """Linear warm-up, then half a cosine to a hundredth over the steps or minutes that are allowed."""
