@@ -57,6 +57,12 @@ class Pronunciation:
         """The text that makes espeak say just this."""
         return "[[" + " ".join("|".join(p for s in word for p in s) for word in self.words) + "]]"
 
+    def holds(self, other: Pronunciation) -> bool:
+        """Whether all of another phrase is in this one, but for sounds that are easily confused."""
+        said, wanted = self.phonemes, other.phonemes
+        starts = range(len(said) - len(wanted) + 1)
+        return any(all(map(_similar, said[at:], wanted)) for at in starts)
+
     def with_syllables(self, syllables: Sequence[Syllable]) -> Pronunciation:
         """The same with other syllables in its words' places; what is left over belongs to the last word."""
         words, at = [], 0
@@ -85,8 +91,8 @@ def near_misses(
         if len(found) >= count:
             break
         changed = changes[turn % len(changes)](phrase.syllables, inventory, rng)
-        if changed and not _holds(changed, phrase.syllables):
-            found[phrase.with_syllables(changed)] = None
+        if changed and not (miss := phrase.with_syllables(changed)).holds(phrase):
+            found[miss] = None
     return list(found)[:count]
 
 
@@ -208,13 +214,6 @@ def _changed_sound(syllable: Syllable, at: int, inventory: list[Syllable], rng: 
 def _similar(one: str, other: str) -> bool:
     first, second = (phoneme.lstrip(STRESS)[:1] for phoneme in (one, other))
     return first == second or any(first in letters and second in letters for letters in SIMILAR)
-
-
-def _holds(syllables: Sequence[Syllable], phrase: Sequence[Syllable]) -> bool:
-    """Whether the whole phrase is in there, but for sounds that are easily confused."""
-    said, wanted = ([p for syllable in part for p in syllable] for part in (syllables, phrase))
-    starts = range(len(said) - len(wanted) + 1)
-    return any(all(map(_similar, said[at:], wanted)) for at in starts)
 
 
 def _nearest_stretch(phrase: Sequence[str], sentence: Sequence[str]) -> int:

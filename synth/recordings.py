@@ -141,8 +141,10 @@ def _with_phrases(
     for recording in found:
         if recording.kind != "activates":
             labelled.append(recording)
-        elif is_added(recording.id):
+        elif is_added(recording.id) and len(phrases) == 1:
             labelled.append(replace(recording, label=phrases[0]))
+        elif is_added(recording.id) and _folded(recording.id.split("/")[2]) in wanted:
+            labelled.append(replace(recording, label=wanted[_folded(recording.id.split("/")[2])], group=recording.id))
         elif len(phrases) == 1 and missing:
             labelled.append(Recording(recording.id, recording.path, "activates", phrases[0], recording.group))
         elif _folded(recording.group) in wanted:

@@ -76,12 +76,12 @@ def speak_phrase(phrase: str, folder: str | Path, count: int, seed: int = 1, cas
 def phrase_warnings(phrase: str, language: str = "en") -> list[str]:
     """What speaks against a phrase as a wake word, measured on its phonemes; empty if nothing does."""
     _check_phrase(phrase)
-    said, sentences = _pronounced(phrase, language)
+    (said,), sentences = _pronounced([phrase], language)
     return warnings(said, sentences)
 
 
 def speak_clips(
-    phrase: str,
+    phrases: str | Sequence[str],
     folder: str | Path | None = None,
     seed: int = 1,
     progress: Progress | None = None,
@@ -89,16 +89,18 @@ def speak_clips(
 ) -> Path:
     """Makes `activates/ negatives/ backgrounds/` for a phrase; sub-folders of the first two are voices.
 
-    Default folder: in the user's cache, made once. Raises DataError for a phrase without letters or a folder that
-    cannot be made, MissingExtraError without espeakng-loader. `progress(done, total)` counts the three kinds.
+    With several phrases each has its own sub-folder of `activates/`, with its voices inside. Default folder: in the
+    user's cache, made once. Raises DataError for a phrase without letters or said twice, or a folder that cannot be
+    made, MissingExtraError without espeakng-loader. `progress(done, total)` counts the three kinds.
     """
-    _check_phrase(phrase)
-    name = hashlib.sha256(f"{VERSION} {seed} {phrase} {casting.digest()}".encode()).hexdigest()[:16]
+    wanted = [phrases] if isinstance(phrases, str) else list(phrases)
+    _check_phrases(wanted)
+    name = hashlib.sha256(f"{VERSION} {seed} {wanted} {casting.digest()}".encode()).hexdigest()[:16]
     target = Path(folder) if folder else cache_folder() / "spoken" / name
     if target.is_dir() and any(target.iterdir()):
         return target
     with _unfinished(target) as work:
-        _fill(work, phrase, seed, casting, progress or (lambda done, total: None))
+        _fill(work, wanted, seed, casting, progress or (lambda done, total: None))
     return target
 
 
@@ -162,38 +164,54 @@ def _check_phrase(phrase: str) -> None:
         raise DataError(f"phrase: got {phrase!r}, expected words to say")
 
 
-def _pronounced(phrase: str, language: str) -> tuple[Pronunciation, dict[str, Pronunciation]]:
-    """The phrase, and ordinary speech that it might be heard in, as espeak's main voice of the language reads them."""
+def _check_phrases(phrases: Sequence[str]) -> None:
+    for phrase in phrases:
+        _check_phrase(phrase)
+        if len(phrases) > 1 and any(mark in phrase for mark in '<>:"/\\|?*'):
+            raise DataError(f'phrase: got {phrase!r} as one of several, expected none of the signs < > : " / \\ | ? *')
+    if len({phrase.casefold() for phrase in phrases}) < len(phrases):
+        raise DataError(f"phrase: got {list(phrases)}, expected different ones")
+
+
+def _pronounced(phrases: Sequence[str], language: str) -> tuple[list[Pronunciation], dict[str, Pronunciation]]:
+    """The phrases, and ordinary speech they might be heard in, as espeak's main voice of the language reads them."""
     voice = accents(language)[0]
     engine = EspeakEngine(names=[voice])
-    texts = [phrase, *_sentences(phrase, language)]
-    said = {text: Pronunciation.of(engine.pronounce(text, voice)) for text in texts}
-    if not said[phrase].phonemes:
-        raise DataError(f"phrase: got {phrase!r}, in which {language!r} reads no sound, expected words to say")
-    return said.pop(phrase), said
+    said = [Pronunciation.of(engine.pronounce(phrase, voice)) for phrase in phrases]
+    for phrase, pronunciation in zip(phrases, said, strict=True):
+        if not pronunciation.phonemes:
+            raise DataError(f"phrase: got {phrase!r}, in which {language!r} reads no sound, expected words to say")
+    return said, {text: Pronunciation.of(engine.pronounce(text, voice)) for text in _sentences(phrases, language)}
 
 
-def _sentences(phrase: str, language: str) -> list[str]:
+def _sentences(phrases: Sequence[str], language: str) -> list[str]:
     """English ones; for other languages words that do not exist, read by that language's rules."""
     if language == "en":
-        return [text for text in SENTENCES if phrase.lower() not in text]
+        return [text for text in SENTENCES if not any(phrase.lower() in text for phrase in phrases)]
     rng = np.random.default_rng(zlib.crc32(language.encode()))
     return [nonsense(rng, int(rng.integers(2, 7))) for _ in range(NONSENSE_SENTENCES)]
 
 
-def _fill(work: Path, phrase: str, seed: int, casting: Casting, progress: Progress) -> None:
+def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progress: Progress) -> None:
     rng = np.random.default_rng(seed)
     progress(0, 3)
     engines, heard = casting.open(), casting.names()
-    speak([phrase], work / "activates", ACTIVATES, seed, engines, heard)
+    for phrase in phrases:
+        folder = work / "activates" / phrase if len(phrases) > 1 else work / "activates"
+        speak([phrase], folder, ACTIVATES, seed, engines, heard)
     progress(1, 3)
-    said, sentences = _pronounced(phrase, casting.language)
-    misses = [miss.spoken() for miss in near_misses(said, list(sentences.values()), NEAR_MISSES, rng)]
-    espeak_clips([*misses, *sentences], work / "negatives", NEGATIVES, seed + 1, heard)
+    said, sentences = _pronounced(phrases, casting.language)
+    misses = [
+        miss.spoken()
+        for one in said
+        for miss in near_misses(one, list(sentences.values()), NEAR_MISSES, rng)
+        if not any(miss.holds(other) for other in said)
+    ]
+    espeak_clips([*misses, *sentences], work / "negatives", NEGATIVES * len(phrases), seed + 1, heard)
     others = [engine for engine in engines if engine is not None]
-    if others:  # whom the phrase is heard from, ordinary speech must be heard from too
-        words = phrase.split() if " " in phrase.strip() else []
-        speak([*words, *sentences], work / "negatives", NEGATIVES, seed + 1, others, heard)
+    if others:  # whom the phrases are heard from, ordinary speech must be heard from too
+        words = {word for phrase in phrases for word in phrase.split()} - set(phrases)
+        speak([*sorted(words), *sentences], work / "negatives", NEGATIVES, seed + 1, others, heard)
     foreign = [language for language in FOREIGN if language not in accents(casting.language)]
     speak_nonsense(work / "negatives", NONSENSE, seed, foreign)
     progress(2, 3)

@@ -117,6 +117,22 @@ def test_a_single_own_take_is_trained_on_and_an_own_home_is_split_by_time(tmp_pa
     assert "negatives/+1/evening.wav" in sides["train"] & sides["validation"]
 
 
+def test_own_takes_of_several_phrases_lie_in_a_sub_folder_each(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WAKEWORD_CACHE", str(tmp_path / "cache"))
+    folder = make_clips(tmp_path / "clips")
+    for phrase in ("hey", "stop_it"):
+        for number in range(2):
+            write(folder / "activates" / phrase / f"{number}.wav", syllables(0.6, number), RATE_HZ)
+            write(tmp_path / "mine" / phrase / f"{number}.wav", syllables(0.6, 9 + number), RATE_HZ)
+    write(tmp_path / "mine" / "else" / "1.wav", syllables(0.6), RATE_HZ)
+    clips = open_clips(folder, tiny(), ["hey", "stop it"], added={"activates": [tmp_path / "mine"]})
+    own = {take.id: take.label for take in clips.bank.takes if is_added(take.id)}
+    assert own == {
+        f"activates/+1/{name}/{n}.wav": name.replace("_", " ") for name in ("hey", "stop_it") for n in (0, 1)
+    }
+    assert any(one.path.endswith("1.wav") and "not in a sub-folder" in one.reason for one in clips.rejected)
+
+
 def test_an_added_folder_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
     folder = make_clips(tmp_path / "clips")
     with pytest.raises(DataError, match="nowhere: no such folder, expected recordings of negatives"):

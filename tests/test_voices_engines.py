@@ -172,6 +172,25 @@ def test_clips_for_training_in_another_language_never_say_the_phrase_as_a_negati
     assert "[[,o|r|D|e|n|a|D|'o|r]]" not in texts
 
 
+def test_several_phrases_have_a_folder_each_and_none_is_a_near_miss_of_another(tmp_path: Path, monkeypatch) -> None:
+    import synth.spoken as spoken
+
+    texts = []
+    speak = spoken.espeak_clips
+    for name, value in {"ACTIVATES": 3, "NEGATIVES": 6, "NONSENSE": 3, "BACKGROUND_S": 1.0}.items():
+        monkeypatch.setattr(spoken, name, value)
+    monkeypatch.setattr(spoken, "espeak_clips", lambda said, *rest: texts.extend(said) or speak(said, *rest))
+    folder = speak_clips(["hey computer", "computer"], tmp_path / "clips")
+    for phrase in ("hey computer", "computer"):
+        assert len(list((folder / "activates" / phrase).glob("*/*.wav"))) == 3
+    assert len(list((folder / "negatives").glob("*/*.wav"))) == 12 + 3
+    assert not [text for text in texts if "k|@|m|p|j|'u:|t|3" in text]
+    with pytest.raises(DataError, match="expected different ones"):
+        speak_clips(["stop it", "Stop it"], tmp_path / "other")
+    with pytest.raises(DataError, match="expected none of the signs"):
+        speak_clips(["stop it", "and/or"], tmp_path / "other")
+
+
 def test_warnings_are_measured_on_what_espeak_reads() -> None:
     assert phrase_warnings("hey computer") == []
     assert any("common" in warning for warning in phrase_warnings("good morning to"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    phrase: Annotated[str | None, typer.Argument(help="The wake word. Default: the name of the clips folder.")] = None,
+    phrases: Annotated[list[str] | None, typer.Argument(help="The wake word, or several for one model.")] = None,
     clips: Annotated[Path | None, typer.Option(help="Folder with activates/ negatives/ backgrounds/.")] = None,
     takes: Takes = None,
     negatives: Negatives = None,
@@ -35,12 +35,13 @@ def command(
 ) -> None:
     """Train a wake word from recordings, or from nothing but its text: without --clips and --data espeak speaks it.
 
-    Stopped with Ctrl-C, or killed, the same command goes on where it was.
+    Of several words, recordings lie in a sub-folder each. The clips folder's name is the default word. Stopped with
+    Ctrl-C, or killed, the same command goes on where it was.
     """
     from synth.spoken import ESPEAK, Casting
     from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
 
-    _refuse(phrase, clips, data, bool(voice) or lang != "en", bool(takes or negatives or backgrounds))
+    _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(takes or negatives or backgrounds))
     settings = _settings(
         config, quick, max_minutes=max_minutes, max_steps=max_steps, target_fa_per_hour=target_fa_per_hour
     )
@@ -48,11 +49,13 @@ def command(
     if data:
         examples = from_dataset(data, settings)
     else:
-        folder = clips or spoken_clips(phrase, report, Casting(lang, tuple(voice or [ESPEAK])))
+        folder = clips or spoken_clips(phrases, report, Casting(lang, tuple(voice or [ESPEAK])))
         added = {"activates": takes or [], "negatives": negatives or [], "backgrounds": backgrounds or []}
-        opened = open_clips(folder, settings, [phrase] if phrase else None, report, added)
+        opened = open_clips(folder, settings, phrases, report, added)
         examples = rendered(opened, settings, workers)
-    train_bundle(settings, examples, out or Path("models") / folder_name(examples.phrases[0]), report, start_from)
+    train_bundle(
+        settings, examples, out or Path("models") / folder_name(" ".join(examples.phrases)), report, start_from
+    )
 
 
 def _settings(name: str, quick: bool, **limits: float | None) -> Config:
@@ -63,10 +66,10 @@ def _settings(name: str, quick: bool, **limits: float | None) -> Config:
     return override(config, train={name: value for name, value in limits.items() if value is not None})
 
 
-def _refuse(phrase: str | None, clips: Path | None, data: Path | None, voiced: bool, added: bool) -> None:
+def _refuse(phrases: list[str] | None, clips: Path | None, data: Path | None, voiced: bool, added: bool) -> None:
     from wakeword.errors import DataError
 
-    if phrase is None and clips is None and data is None:
+    if not phrases and clips is None and data is None:
         raise DataError("train: got neither a phrase nor --clips nor --data, expected one of them")
     if clips and data:
         raise DataError("train: got both --clips and --data, expected one of them")

@@ -44,12 +44,13 @@ def reporter(as_json: bool) -> Report:
     return _print_sentence
 
 
-def spoken_clips(phrase: str, report: Report, casting: Casting = Casting()) -> Path:
-    """A folder of clips made from the phrase's text by synthetic voices, in the user's cache; made once."""
-    for warning in phrase_warnings(phrase, casting.language):
-        report({"event": "warning", "phrase": phrase, "warning": warning})
+def spoken_clips(phrases: Sequence[str], report: Report, casting: Casting = Casting()) -> Path:
+    """A folder of clips made from the phrases' text by synthetic voices, in the user's cache; made once."""
+    for phrase in phrases:
+        for warning in phrase_warnings(phrase, casting.language):
+            report({"event": "warning", "phrase": phrase, "warning": warning})
     progress = lambda done, total: report({"event": "speaking", "done": done, "of": total})  # noqa: E731
-    return speak_clips(phrase, progress=progress, casting=casting)
+    return speak_clips(phrases, progress=progress, casting=casting)
 
 
 def open_clips(
