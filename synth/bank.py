@@ -22,7 +22,7 @@ import platformdirs
 from synth.recordings import Recording, Rejected, TakeRules, decode_all
 from wakeword.errors import DataError
 
-FORMAT = 4  # raise it when decoding or trimming changes, and old caches are rebuilt
+FORMAT = 5  # raise it when decoding or trimming changes, and old caches are rebuilt
 SAMPLES_NAME, INDEX_NAME = "samples.int16", "index.json"
 BUILDING = ".building-"  # how the names of unfinished folders begin
 UNUSED_DAYS = 30  # a cache that nobody opened for so long is removed
@@ -69,6 +69,10 @@ class Bank:
             have = "no such recording" if take is None else f"a recording of {take.samples} samples"
             raise DataError(f"{take_id}: got {have}, expected samples {start} to {start + samples} of it")
         return self._samples[take.offset + start : take.offset + start + samples]
+
+    def whole(self, take_id: str) -> np.ndarray:
+        """All of a take, int16 [N]. Raises DataError for one that is not in the bank."""
+        return self.read(take_id, 0, self._by_id[take_id].samples if take_id in self._by_id else 0)
 
 
 def open_bank(recordings: Sequence[Recording], rules: TakeRules, progress: Progress | None = None) -> Bank:

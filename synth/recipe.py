@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from synth.codecs import Codec
-from synth.rooms import Room
+from synth.rooms import RecordedRoom, Room
 from synth.splits import SPLITS, Segment
 from synth.transforms import Band, Filter, Scramble, Speed, VocalTract
 from wakeword.config import Config
@@ -19,6 +19,7 @@ SHORTEST_WEIGHT = 0.2  # a word of one second is drawn this often for once that 
 PLACEMENT_TRIES = 50  # then the event is left out: the example is full
 SCRAMBLED_SHARE = 0.25  # of the negatives made of activates: the whole word with its parts in another order
 JOINED_SHARE = 0.7  # of the others: joined to other speech, as if they were part of another word
+RECORDED_ROOM_SHARE = 0.5
 TOUCHING_GAP_S = (0.0, 0.12)  # between words of running speech
 EVENT_KINDS: dict[str, Literal["activate", "negative"]] = {"activates": "activate", "negatives": "negative"}
 
@@ -45,7 +46,7 @@ class EventDraw(Section):
     filter: Filter | None
     band: Band | None
     codec: Codec | None
-    room: Room | None
+    room: Room | RecordedRoom | None
     reversed: bool
     scramble: Scramble | None
     snr_db: float
@@ -98,7 +99,7 @@ class Pool:
 def pools(segments: dict[str, list[Segment]], config: Config, times: Mapping[str, float]) -> dict[str, Pool]:
     """A pool for each kind that has segments; `times` is that of `Pool`."""
     negative_samples = round(config.synth.negative_s[1] * config.audio.sample_rate_hz)
-    stretch = {"activates": None, "negatives": negative_samples, "backgrounds": config.example_samples}
+    stretch = {"activates": None, "negatives": negative_samples, "backgrounds": config.example_samples, "rooms": None}
     return {kind: Pool(segments[kind], stretch[kind], times) for kind in stretch if segments.get(kind)}
 
 
@@ -108,16 +109,17 @@ def draw(index: int, split: str, sources: dict[str, Pool], config: Config) -> Re
     rng = np.random.default_rng([synth.seed, SPLITS.index(split), index])
     background = _background(rng, sources, config)
     background_dbfs = _uniform(rng, synth.background_dbfs)
+    rooms = sources.get("rooms")
     events: list[EventDraw] = []
     for _ in range(int(rng.integers(synth.activates[0], synth.activates[1] + 1))):
-        events += _event(rng, "activates", sources["activates"].choose(rng), events, config)
+        events += _event(rng, "activates", sources["activates"].choose(rng), events, config, rooms)
     negatives = int(rng.integers(synth.negatives[0], synth.negatives[1] + 1))
     pieces = int(rng.binomial(negatives, synth.partial_probability)) if negatives else 0
     for _ in range(negatives - pieces):
-        events += _event(rng, "negatives", sources["negatives"].choose(rng), events, config)
+        events += _event(rng, "negatives", sources["negatives"].choose(rng), events, config, rooms)
     for _ in range(pieces):
         disguise = _scrambled if rng.random() < SCRAMBLED_SHARE else _piece
-        events += disguise(rng, sources["activates"].choose(rng), events, config)
+        events += disguise(rng, sources["activates"].choose(rng), events, config, rooms)
     events.sort(key=lambda event: event.start_sample)
     return Recipe(
         seed=synth.seed,
@@ -148,21 +150,17 @@ def _background(rng: np.random.Generator, sources: dict[str, Pool], config: Conf
 
 
 def _event(
-    rng: np.random.Generator, kind: str, segment: Segment, placed: Sequence[EventDraw], config: Config
+    rng: np.random.Generator,
+    kind: str,
+    segment: Segment,
+    placed: Sequence[EventDraw],
+    config: Config,
+    rooms: Pool | None,
 ) -> list[EventDraw]:
     """One event, or none if it found no place."""
-    synth = config.synth
-    crop = _crop(rng, kind, segment, config)
-    speed = Speed.sample(rng, config) if rng.random() < synth.speed_probability else None
-    tract = VocalTract.sample(rng, config) if rng.random() < synth.vocal_tract_probability else None
-    equaliser = Filter.sample(rng, config) if rng.random() < synth.filter_probability else None
-    band = Band.sample(rng, config) if rng.random() < synth.band_probability else None
-    codec = Codec.sample(rng, config) if rng.random() < synth.codec_probability else None
-    room = Room.sample(rng, config) if rng.random() < synth.room_probability else None
-    backwards = kind == "negatives" and rng.random() < synth.reversed_probability
-    scrambled = kind == "negatives" and rng.random() < synth.scrambled_probability
-    snr_db = _uniform(rng, synth.snr_db)
-    samples = speed.samples(crop[1]) if speed else crop[1]
+    crop_start, crop_samples = _crop(rng, kind, segment, config)
+    effects = _effects(rng, kind, crop_samples, config, rooms)
+    samples = effects["speed"].samples(crop_samples) if effects["speed"] else crop_samples
     start = _place(rng, samples, placed, config)
     if start is None:
         return []
@@ -170,33 +168,53 @@ def _event(
         kind=EVENT_KINDS[kind],
         label=segment.take.label if kind == "activates" else "",
         id=segment.take.id,
-        crop_start_sample=crop[0],
-        crop_samples=crop[1],
-        speed=speed,
-        vocal_tract=tract,
-        filter=equaliser,
-        band=band,
-        codec=codec,
-        room=room,
-        reversed=backwards,
-        scramble=Scramble.sample(rng, crop[1], config.audio.sample_rate_hz) if scrambled else None,
-        snr_db=snr_db,
+        crop_start_sample=crop_start,
+        crop_samples=crop_samples,
+        **effects,
         start_sample=start,
         end_sample=start + samples,
     )
     return [event]
 
 
+def _effects(
+    rng: np.random.Generator, kind: str, crop_samples: int, config: Config, rooms: Pool | None
+) -> dict[str, Any]:
+    """What is done to an event, by the name of its field; None where nothing is."""
+    synth, other = config.synth, kind == "negatives"
+    scrambled = other and rng.random() < synth.scrambled_probability
+    return {
+        "speed": Speed.sample(rng, config) if rng.random() < synth.speed_probability else None,
+        "vocal_tract": VocalTract.sample(rng, config) if rng.random() < synth.vocal_tract_probability else None,
+        "filter": Filter.sample(rng, config) if rng.random() < synth.filter_probability else None,
+        "band": Band.sample(rng, config) if rng.random() < synth.band_probability else None,
+        "codec": Codec.sample(rng, config) if rng.random() < synth.codec_probability else None,
+        "room": _room(rng, rooms, config) if rng.random() < synth.room_probability else None,
+        "reversed": other and rng.random() < synth.reversed_probability,
+        "scramble": Scramble.sample(rng, crop_samples, config.audio.sample_rate_hz) if scrambled else None,
+        "snr_db": _uniform(rng, synth.snr_db),
+    }
+
+
+def _room(rng: np.random.Generator, recorded: Pool | None, config: Config) -> Room | RecordedRoom:
+    """A recorded one half of the time, where there are any."""
+    if recorded and rng.random() < RECORDED_ROOM_SHARE:
+        return RecordedRoom(id=recorded.choose(rng).take.id)
+    return Room.sample(rng, config)
+
+
 def _scrambled(
-    rng: np.random.Generator, segment: Segment, placed: Sequence[EventDraw], config: Config
+    rng: np.random.Generator, segment: Segment, placed: Sequence[EventDraw], config: Config, rooms: Pool | None
 ) -> list[EventDraw]:
     """A whole activate as a negative, its parts in another order: the sounds alone must not wake."""
     scramble = Scramble.sample(rng, segment.samples, config.audio.sample_rate_hz)
-    events = _event(rng, "activates", segment, placed, config)
+    events = _event(rng, "activates", segment, placed, config, rooms)
     return [event.model_copy(update={"kind": "negative", "scramble": scramble}) for event in events]
 
 
-def _piece(rng: np.random.Generator, segment: Segment, placed: Sequence[EventDraw], config: Config) -> list[EventDraw]:
+def _piece(
+    rng: np.random.Generator, segment: Segment, placed: Sequence[EventDraw], config: Config, rooms: Pool | None
+) -> list[EventDraw]:
     """The beginning or the end of an activate as a negative: what must not wake, said by the same people.
 
     Most are joined to a negative that is there already, a beginning before it and an end after it, and share its speed,
@@ -206,7 +224,9 @@ def _piece(rng: np.random.Generator, segment: Segment, placed: Sequence[EventDra
     crop_samples = max(1, round(segment.samples * rng.uniform(*config.synth.partial_share)))
     hosts = [event for event in placed if event.kind == "negative" and not event.label]
     joined = bool(hosts) and rng.random() < JOINED_SHARE
-    chosen = [hosts[int(rng.integers(len(hosts)))]] if joined else _event(rng, "activates", segment, placed, config)
+    chosen = (
+        [hosts[int(rng.integers(len(hosts)))]] if joined else _event(rng, "activates", segment, placed, config, rooms)
+    )
     if not chosen:
         return []
     template, start = chosen[0], chosen[0].start_sample

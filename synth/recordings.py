@@ -1,8 +1,9 @@
 """A folder of recordings -> trimmed, checked takes as int16 [N] at one rate.
 
 Three folders: `activates/` (the wake word, said once a file), `negatives/` (anything else that is spoken) and
-`backgrounds/` (noise, rooms, music). Files may lie in sub-folders; the first sub-folder names the GROUP, that is the
-speaker or the session, and a group never lands on both sides of the split.
+`backgrounds/` (noise, music, what a room sounds like); and, if there is one, `rooms/` (impulse responses). Files may
+lie in sub-folders; the first sub-folder names the GROUP, that is the speaker or the session, and a group never lands on
+both sides of the split.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from synth.rooms import direct_onwards
 from synth.trim import word_bounds
 from synth.voicing import voiced_s
 from wakeword.audio import AUDIO_SUFFIXES, audio_files, db_to_gain, read_blocks, speech_activity, to_int16
-from wakeword.clips import KINDS
+from wakeword.clips import KINDS, OPTIONAL_KINDS
 from wakeword.config import Config
 from wakeword.errors import AudioError, DataError
 
@@ -69,15 +71,15 @@ def clip_folders(
 ) -> dict[str, list[Path]]:
     """The folders of each kind: one from a parent folder, or from a mapping by kind, and those that are added."""
     if isinstance(clips_dir, Mapping):
-        if set(clips_dir) != set(KINDS):
+        if not set(KINDS) <= set(clips_dir) <= {*KINDS, *OPTIONAL_KINDS}:
             raise DataError(f"clips: got folders for {sorted(clips_dir)}, expected {sorted(KINDS)}")
-        folders = {kind: [Path(clips_dir[kind])] for kind in KINDS}
+        folders = {kind: [Path(folder)] for kind, folder in clips_dir.items()}
     elif not Path(clips_dir).is_dir():
         raise DataError(f"{clips_dir}: no such folder, expected one with {', '.join(KINDS)} inside")
     else:
-        folders = {kind: [Path(clips_dir) / kind] for kind in KINDS}
+        folders = {kind: [Path(clips_dir) / kind] for kind in (*KINDS, *OPTIONAL_KINDS)}
     for kind, more in (added or {}).items():
-        folders[kind] += [Path(folder) for folder in more]
+        folders.setdefault(kind, []).extend(Path(folder) for folder in more)
     return folders
 
 
@@ -97,8 +99,8 @@ def scan(
     when several phrases are wanted but one of them has no sub-folder in `activates/`.
     """
     found, rejected = [], []
-    for kind in KINDS:
-        for number, folder in enumerate(folders[kind]):
+    for kind in (*KINDS, *OPTIONAL_KINDS):
+        for number, folder in enumerate(folders.get(kind, [])):
             needed = kind in required or number > 0
             if not folder.is_dir():
                 if needed:
@@ -171,6 +173,9 @@ def decode(recording: Recording, rules: TakeRules) -> Iterator[np.ndarray]:
     blocks = _checked(read_blocks(recording.path, rules.sample_rate_hz))
     if recording.kind == "backgrounds":
         yield from map(to_int16, blocks)
+        return
+    if recording.kind == "rooms":
+        yield to_int16(direct_onwards(np.concatenate([np.zeros(0, np.float32), *blocks]), rules.sample_rate_hz))
         return
     limit_s = MAX_UNTRIMMED_S if recording.kind == "activates" else SHORT_NEGATIVE_S
     head, ended = _head(blocks, round(limit_s * rules.sample_rate_hz))

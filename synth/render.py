@@ -13,6 +13,7 @@ import numpy as np
 
 from synth.bank import Bank
 from synth.recipe import EventDraw, Recipe
+from synth.rooms import RecordedRoom, convolved, recorded_response
 from synth.transforms import fade_edges, looped
 from wakeword.audio import FULL_SCALE, db_to_gain, rms, speech_activity, to_float, to_int16
 from wakeword.clips import Event, Example
@@ -33,7 +34,9 @@ def render(recipe: Recipe, bank: Bank, config: Config) -> Example:
         level, _ = speech_activity(sound, rate)
         if level > 0.0:
             sound *= np.float32(db_to_gain(recipe.background_dbfs + event.snr_db) / level)
-        if event.room:
+        if isinstance(event.room, RecordedRoom):
+            sound = convolved(sound, recorded_response(to_float(bank.whole(event.room.id)), rate))
+        elif event.room:
             sound = event.room.apply(sound, rate)
         heard = min(len(sound), len(mix) - event.start_sample)
         mix[event.start_sample : event.start_sample + heard] += sound[:heard]

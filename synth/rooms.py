@@ -1,7 +1,7 @@
-"""Simulated rooms: a shoebox with early reflections (image sources) and a diffuse, decaying tail.
+"""Rooms: simulated ones, a shoebox with early reflections (image sources) and a diffuse, decaying tail; and recorded.
 
-The response is relative to the direct sound: sample 0 is the direct path with amplitude 1. So a word stays where it
-is, its level stays what was asked, and the room is what comes after.
+A response is relative to the direct sound: sample 0 is the direct path with amplitude 1 (of a recorded one, its first
+5 ms have energy 1). So a word stays where it is, its level stays what was asked, and the room is what comes after.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from wakeword.config import Config
+from wakeword.errors import AudioError
 from wakeword.sections import Section
 
 POOL_ROOMS = 64  # rooms in a seed's pool: enough to differ, few enough to be computed once
@@ -18,6 +19,8 @@ SPEED_OF_SOUND_M_S = 343.0
 MIXING_S = 0.04  # after this the reflections are dense enough to be noise
 DECAY_TO_60_DB = 6.0 * np.log(10.0)  # ln(10 ** 6): the energy's decay constant times rt60
 WALL_DISTANCE_M = 0.3
+LONGEST_RESPONSE_S = 3.0  # a cathedral rings longer, but nobody wakes a device there
+DIRECT_S = 0.005
 
 
 class Room(Section):
@@ -36,12 +39,40 @@ class Room(Section):
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """float32 [N] -> [N + M - 1], the response's M samples ringing on after the end."""
-        from scipy import fft
+        return convolved(pcm, impulse_response(self, sample_rate_hz))
 
-        response = impulse_response(self, sample_rate_hz)
-        samples = len(pcm) + len(response) - 1
-        size = fft.next_fast_len(samples, real=True)
-        return fft.irfft(fft.rfft(pcm, size) * fft.rfft(response, size), size)[:samples]
+
+class RecordedRoom(Section):
+    """An impulse response among the clips, by its id."""
+
+    id: str
+
+
+def convolved(pcm: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """float32 [N] in a room of float32 [M] -> [N + M - 1]."""
+    from scipy import fft
+
+    samples = len(pcm) + len(response) - 1
+    size = fft.next_fast_len(samples, real=True)
+    return fft.irfft(fft.rfft(pcm, size) * fft.rfft(response, size), size)[:samples]
+
+
+def direct_onwards(response: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """A recorded response, float32 [N], from its direct path (its peak) on, at most 3 s long and at a peak of 0.9.
+
+    Raises AudioError for one that is empty or silent.
+    """
+    if not response.any():
+        raise AudioError("no impulse response in it, only silence")
+    peak = int(np.abs(response).argmax())
+    kept = response[peak : peak + round(LONGEST_RESPONSE_S * sample_rate_hz)]
+    return kept * np.float32(0.9 / kept[0])
+
+
+def recorded_response(kept: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """What `direct_onwards` gave, float32 [M], with energy 1 in its first 5 ms."""
+    direct = kept[: max(round(DIRECT_S * sample_rate_hz), 1)]
+    return kept / np.float32(np.sqrt(np.square(direct, dtype=np.float64).sum()))
 
 
 @lru_cache(maxsize=POOL_ROOMS * 4)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from synth_clips import noise
+from synth_clips import make_clips, noise, plain
 
-from synth.rooms import Room, impulse_response
+from synth import open_clips
+from synth.rooms import Room, convolved, direct_onwards, impulse_response, recorded_response
+from wakeword.audio import write
+from wakeword.errors import AudioError
 
 RATE_HZ = 16000
 RT60_TOLERANCE = 0.15  # a tail of noise is one draw, and early reflections are sparse
@@ -51,3 +56,45 @@ def test_the_same_parameters_give_the_same_response() -> None:
     first = impulse_response(room(0.3), RATE_HZ).copy()
     impulse_response.cache_clear()
     assert np.array_equal(first, impulse_response(room(0.3), RATE_HZ))
+
+
+def recorded(delay_samples: int = 300, level: float = -0.02) -> np.ndarray:
+    """float32 [0.5 s]: noise before the direct path, that path upside down, and a decaying tail."""
+    rng = np.random.default_rng(3)
+    response = np.concatenate([np.zeros(delay_samples), np.exp(-np.arange(8000) / 1500.0)])
+    response *= 0.2 * rng.standard_normal(len(response))
+    response[delay_samples] = 1.0
+    return (level * response).astype(np.float32)
+
+
+def test_a_recorded_room_begins_at_its_direct_path_whatever_its_level_and_sign() -> None:
+    kept = direct_onwards(recorded(), RATE_HZ)
+    assert kept[0] == pytest.approx(0.9)
+    assert len(kept) == 8000
+    response = recorded_response(kept, RATE_HZ)
+    assert np.sum(response[: RATE_HZ // 200] ** 2) == pytest.approx(1.0, rel=1e-5)
+    speech = noise(1.0)
+    heard = convolved(speech, response)
+    assert len(heard) == len(speech) + len(response) - 1
+    assert np.argmax(np.correlate(heard, speech, "valid")) == 0  # not a sample later
+    with pytest.raises(AudioError, match="no impulse response"):
+        direct_onwards(np.zeros(100, np.float32), RATE_HZ)
+
+
+def test_recorded_rooms_are_drawn_half_of_the_time_and_a_silent_one_is_listed(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WAKEWORD_CACHE", str(tmp_path / "cache"))
+    folder = make_clips(tmp_path / "clips")
+    for number in range(4):
+        write(folder / "rooms" / f"{number}.wav", recorded(100 * number), RATE_HZ)
+    write(folder / "rooms" / "silent.wav", np.zeros(8000, np.float32), RATE_HZ)
+    clips = open_clips(folder, plain(room_probability=1.0, activates=[1, 1], negatives=[0, 0]))
+    assert [one.path.endswith("silent.wav") for one in clips.rejected] == [True]
+    assert {len(side["rooms"]) for side in clips.splits.values()} == {1, 3}
+    examples = [clips.example("train", index) for index in range(60)]
+    rooms = [example.recipe["events"][0]["room"] for example in examples]
+    share = np.mean(["id" in room for room in rooms])
+    assert 0.3 < share < 0.7
+    known = {segment.take.id for segment in clips.splits["train"]["rooms"]}
+    assert {room["id"] for room in rooms if "id" in room} <= known
+    again = clips.example("train", 7)
+    assert again.pcm.tobytes() == examples[7].pcm.tobytes()

@@ -21,6 +21,7 @@ from wakeword.sections import Section
 
 MANIFEST_NAME = "manifest.jsonl"
 KINDS = ("activates", "negatives", "backgrounds")
+OPTIONAL_KINDS = ("rooms",)
 
 
 class Event(Section):

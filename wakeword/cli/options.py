@@ -18,3 +18,4 @@ Negatives = Annotated[list[Path] | None, typer.Option("--negatives", help="Folde
 Backgrounds = Annotated[list[Path] | None, typer.Option("--backgrounds", help="Folder of your noise and rooms.")]
 MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Train for at most so many minutes.")]
 MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Train on at most so many batches.")]
+Rooms = Annotated[list[Path] | None, typer.Option("--rooms", help="Folder of impulse responses of rooms.")]

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wakeword.cli.options import Backgrounds, JsonLines, Language, MaxMinutes, MaxSteps, Negatives, Takes, Voices
+from wakeword.cli.options import Backgrounds, JsonLines, Language, MaxMinutes, MaxSteps, Negatives, Rooms, Takes, Voices
 
 if TYPE_CHECKING:
     from wakeword.config import Config
+
+
+KINDS = ("activates", "negatives", "backgrounds", "rooms")  # of the four options for recordings, in their order
 
 
 def command(
@@ -20,6 +23,7 @@ def command(
     takes: Takes = None,
     negatives: Negatives = None,
     backgrounds: Backgrounds = None,
+    rooms: Rooms = None,
     data: Annotated[Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead.")] = None,
     lang: Language = "en",
     voice: Voices = None,
@@ -41,7 +45,7 @@ def command(
     from synth.spoken import ESPEAK, Casting
     from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
 
-    _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(takes or negatives or backgrounds))
+    _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(takes or negatives or backgrounds or rooms))
     settings = _settings(
         config, quick, max_minutes=max_minutes, max_steps=max_steps, target_fa_per_hour=target_fa_per_hour
     )
@@ -50,7 +54,7 @@ def command(
         examples = from_dataset(data, settings)
     else:
         folder = clips or spoken_clips(phrases, report, Casting(lang, tuple(voice or [ESPEAK])))
-        added = {"activates": takes or [], "negatives": negatives or [], "backgrounds": backgrounds or []}
+        added = dict(zip(KINDS, (takes or [], negatives or [], backgrounds or [], rooms or []), strict=True))
         opened = open_clips(folder, settings, phrases, report, added)
         examples = rendered(opened, settings, workers)
     train_bundle(
