@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def lay_out(rows: list[dict], audio: Path, clips: Path, word: str, takes: int) -> None:
-    """Links recordings into test/positives, test/negatives, test/noise, real/negatives, real/backgrounds and takes/."""
+    """Links recordings into positives, negatives and noise of test/; negatives, backgrounds, rooms of real/; takes/."""
     mine = [row for row in rows if row["set"] == TAKES_SET and row["kind"] == "words" and says_only(row, word)]
     for row in mine:
         if is_tested(row):
@@ -59,6 +59,8 @@ def lay_out(rows: list[dict], audio: Path, clips: Path, word: str, takes: int) -
         if row["kind"] in ("words", "speech", "tts") and not holds(row, word):
             side = "test/negatives" if held_out_speech(row) else "real/negatives"
             link(audio / row["path"], clips / side / f"{row['set']}_{group_of(row)}")
+        if row["kind"] == "rooms":
+            link(audio / row["path"], clips / "real" / "rooms")
         if row["kind"] == "noise":
             side = "test/noise" if row["set"] in HELD_OUT_NOISE else "real/backgrounds"
             link(audio / row["path"], clips / side / row["set"] / Path(row["path"]).stem)
@@ -89,7 +91,9 @@ def train(word: str, clips: Path, bundle: Path, arguments: argparse.Namespace) -
     if arguments.max_steps:
         options += ["--max-steps", arguments.max_steps]
     if not arguments.fresh:
-        options += ["--negatives", clips / "real" / "negatives", "--backgrounds", clips / "real" / "backgrounds"]
+        options += [
+            part for kind in ("negatives", "backgrounds", "rooms") for part in (f"--{kind}", clips / "real" / kind)
+        ]
     if arguments.takes:
         options += ["--takes", clips / "takes"]
     run("train", word, *options)

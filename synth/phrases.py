@@ -43,5 +43,15 @@ def nonsense(rng: np.random.Generator, words: int) -> str:
     return " ".join("".join(_syllable(rng) for _ in range(length)) for length in lengths)
 
 
+def manners(phrase: str) -> list[str]:
+    """The same words as people say them to a device: plainly, calling, asking, with a pause between the words.
+
+    >>> manners("hey computer")
+    ['hey computer', 'hey computer!', 'hey computer?', 'hey, computer']
+    """
+    said = [phrase, f"{phrase}!", f"{phrase}?"]
+    return [*said, ", ".join(phrase.split())] if " " in phrase.strip() else said
+
+
 def _syllable(rng: np.random.Generator) -> str:
     return "".join(rng.choice(sounds) for sounds in (ONSETS, NUCLEI, CODAS))

@@ -20,7 +20,7 @@ import numpy as np
 from synth import noise
 from synth.bank import cache_folder
 from synth.phonemes import Pronunciation, near_misses, warnings
-from synth.phrases import SENTENCES, nonsense
+from synth.phrases import SENTENCES, manners, nonsense
 from synth.voices import Spoken, VoiceEngine
 from synth.voices.espeak import FOREIGN, EspeakEngine, accents, espeak_clips, voices
 from synth.voices.speaking import ESPEAK, open_voice, speak
@@ -28,7 +28,7 @@ from wakeword.audio import db_to_gain, read, rms, speech_activity, write
 from wakeword.clips import Event
 from wakeword.errors import DataError
 
-VERSION = 4  # raise it when the same phrase gives other clips
+VERSION = 5  # raise it when the same phrase gives other clips
 ACTIVATES, NEGATIVES, NONSENSE = 600, 900, 300
 NEAR_MISSES, NONSENSE_SENTENCES = 72, 72  # about as many texts as there are SENTENCES: said equally often
 BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000
@@ -68,7 +68,7 @@ def speak_phrase(phrase: str, folder: str | Path, count: int, seed: int = 1, cas
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise DataError(f"{folder}: got something that is there already, expected a new folder")
     with _unfinished(target) as work:
-        spoken = speak([phrase], work, count, seed, casting.open(), casting.names())
+        spoken = speak(manners(phrase), work, count, seed, casting.open(), casting.names())
     clips = [replace(clip, path=target / clip.path.relative_to(work)) for clip in spoken.clips]
     return Spoken(clips, spoken.dropped)
 
@@ -198,7 +198,7 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
     engines, heard = casting.open(), casting.names()
     for phrase in phrases:
         folder = work / "activates" / phrase if len(phrases) > 1 else work / "activates"
-        speak([phrase], folder, ACTIVATES, seed, engines, heard)
+        speak(manners(phrase), folder, ACTIVATES, seed, engines, heard)
     progress(1, 3)
     said, sentences = _pronounced(phrases, casting.language)
     misses = [

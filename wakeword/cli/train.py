@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from wakeword.config import Config
 
 
+NO_REAL_SPEECH = (
+    "only synthetic speech was given, so its false accepts are measured on that alone; people will wake it more often. "
+    "With an hour of your home (wakeword record NAME --background 60), --negatives and `wakeword calibrate` mend that."
+)
 KINDS = ("activates", "negatives", "backgrounds", "rooms")  # of the four options for recordings, in their order
 
 

@@ -151,6 +151,8 @@ def _result_text(event: dict[str, Any]) -> str:
         )
     if event["event"] == "warning":
         return f"warning: {event['phrase']!r} is {event['warning']}"
+    if event["event"] == "note":
+        return f"note: {event['note']}"
     if event["event"] == "heard":
         return (
             f"heard {event['heard']} of {event['words']} words and {event['false_accepts']} that were not said: "
