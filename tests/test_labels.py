@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from wakeword.clips import Event
-from wakeword.config import load_config
+from wakeword.config import load_config, override
+from wakeword.errors import ConfigError
 from wakeword.labels import first_step_after, targets
 
 
@@ -30,13 +31,15 @@ def test_the_seed_labels_50_steps_after_each_end_and_clips_them_at_the_end_of_th
     assert (weight == 1.0).all()
 
 
-def test_steps_just_before_the_end_do_not_count_in_the_loss() -> None:
-    config = load_config("default")
+@pytest.mark.parametrize("late_steps", [0, 3])
+def test_steps_just_before_the_end_and_the_first_after_it_do_not_count_in_the_loss(late_steps: int) -> None:
+    config = override(load_config("default"), labels={"late_steps": late_steps})
     target, weight = targets([activate(10000, 40000)], ["x"], config)
     first = first_step_after(40000, config)
     left_out = np.flatnonzero(weight[:, 0] == 0.0)
-    assert left_out.tolist() == list(range(first - config.labels.ignore_steps, first))
-    assert target[left_out].sum() == 0
+    labels = config.labels
+    assert left_out.tolist() == list(range(first - labels.ignore_steps, first + labels.late_steps))
+    assert np.flatnonzero(target).tolist() == list(range(first + labels.late_steps, first + labels.label_steps))
 
 
 def test_a_word_that_follows_at_once_keeps_the_labels_of_the_first() -> None:
@@ -50,4 +53,9 @@ def test_negatives_are_never_labelled_and_phrases_have_their_own_column() -> Non
     negative = Event(kind="negative", label="", start_sample=0, end_sample=30000)
     target, _ = targets([negative, activate(40000, 50000, "b")], ["a", "b"], config)
     assert target[:, 0].sum() == 0
-    assert target[:, 1].sum() == config.labels.label_steps
+    assert target[:, 1].sum() == config.labels.label_steps - config.labels.late_steps
+
+
+def test_labels_that_would_label_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError, match="late_steps 8 leave none of label_steps 8"):
+        override(load_config("default"), labels={"label_steps": 8, "late_steps": 8})

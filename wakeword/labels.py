@@ -1,7 +1,8 @@
 """From sample positions to what the network should say at each output step.
 
 The k-th output of a training example has seen samples up to receptive_samples + k * step_samples. The `label_steps`
-outputs that come next after an activate's END are labelled 1; those past the end of the example do not exist.
+outputs that come next after an activate's END are its own: labelled 1, but for the first `late_steps`, which the loss
+leaves out, as it does the `ignore_steps` before the END. Those past the end of the example do not exist.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def targets(events: Sequence[Event], phrases: Sequence[str], config: Config) -> 
         if event.kind != "activate":
             continue
         first, column = first_step_after(event.end_sample, config), phrases.index(event.label)
-        weight[max(0, first - config.labels.ignore_steps) : first, column] = 0.0
-        target[first : first + config.labels.label_steps, column] = 1.0
+        sure = first + config.labels.late_steps
+        weight[max(0, first - config.labels.ignore_steps) : sure, column] = 0.0
+        target[sure : first + config.labels.label_steps, column] = 1.0
     weight[target == 1.0] = 1.0
     return target, weight

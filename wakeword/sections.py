@@ -103,8 +103,17 @@ class ModelConfig(Section):
 
 
 class LabelConfig(Section):
-    label_steps: int = Field(ge=1, description="output steps labelled 1 after the END of an activate")
+    label_steps: int = Field(ge=1, description="output steps after the END of an activate that belong to it")
+    late_steps: int = Field(ge=0, description="the first of them, which the loss leaves out: time to be sure")
     ignore_steps: int = Field(ge=0, description="output steps just before the END that the loss leaves out")
+
+    @model_validator(mode="after")
+    def _labels_something(self) -> LabelConfig:
+        if self.late_steps >= self.label_steps:
+            raise ValueError(
+                f"late_steps {self.late_steps} leave none of label_steps {self.label_steps} to be labelled"
+            )
+        return self
 
 
 class DetectorConfig(Section):
