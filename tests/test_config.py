@@ -36,7 +36,7 @@ def test_the_packaged_configurations_are_known_by_name() -> None:
         ("conv_filters = 96", "conv_filters = 0", r"model\.conv_filters: got 0, .*greater than or equal to 1"),
         ("conv_kernel = 8", "conv_kernel = 1", r"conv_kernel 1 is shorter than conv_stride 4"),
         ("gru_units = [96, 96]", "gru_units = []", r"model\.gru_units"),
-        ("dropout = 0.2", "dropout = 1.0", r"model\.dropout: got 1\.0, .*less than 1"),
+        ("dropout = 0.1", "dropout = 1.0", r"model\.dropout: got 1\.0, .*less than 1"),
         ("threshold = 0.5", "threshold = 1.5", r"detector\.threshold: got 1\.5"),
         ("snr_db = [0.0, 30.0]", "snr_db = [30.0, 0.0]", r"snr_db: a range is \[low, high\], got \[30\.0, 0\.0\]"),
         ("activates = [0, 2]", "activates = [0.5, 2]", r"synth\.activates"),
