@@ -12,6 +12,7 @@ from synth.codecs import Codec
 from synth.rooms import RecordedRoom, Room
 from synth.splits import SPLITS, Segment
 from synth.transforms import Band, Filter, Scramble, Speed, VocalTract
+from wakeword.clips import ANY_PHRASE
 from wakeword.config import Config
 from wakeword.sections import Section
 
@@ -21,7 +22,11 @@ SCRAMBLED_SHARE = 0.25  # of the negatives made of activates: the whole word wit
 JOINED_SHARE = 0.7  # of the others: joined to other speech, as if they were part of another word
 RECORDED_ROOM_SHARE = 0.5
 TOUCHING_GAP_S = (0.0, 0.12)  # between words of running speech
-EVENT_KINDS: dict[str, Literal["activate", "negative"]] = {"activates": "activate", "negatives": "negative"}
+EVENT_KINDS: dict[str, Literal["activate", "negative"]] = {
+    "activates": "activate",
+    "negatives": "negative",
+    "near_misses": "negative",
+}
 
 
 class BackgroundDraw(Section):
@@ -99,8 +104,8 @@ class Pool:
 def pools(segments: dict[str, list[Segment]], config: Config, times: Mapping[str, float]) -> dict[str, Pool]:
     """A pool for each kind that has segments; `times` is that of `Pool`."""
     negative_samples = round(config.synth.negative_s[1] * config.audio.sample_rate_hz)
-    stretch = {"activates": None, "negatives": negative_samples, "backgrounds": config.example_samples, "rooms": None}
-    return {kind: Pool(segments[kind], stretch[kind], times) for kind in stretch if segments.get(kind)}
+    stretch = {"negatives": negative_samples, "backgrounds": config.example_samples}
+    return {kind: Pool(found, stretch.get(kind), times) for kind, found in segments.items() if found}
 
 
 def draw(index: int, split: str, sources: dict[str, Pool], config: Config) -> Recipe:
@@ -116,7 +121,9 @@ def draw(index: int, split: str, sources: dict[str, Pool], config: Config) -> Re
     negatives = int(rng.integers(synth.negatives[0], synth.negatives[1] + 1))
     pieces = int(rng.binomial(negatives, synth.partial_probability)) if negatives else 0
     for _ in range(negatives - pieces):
-        events += _event(rng, "negatives", sources["negatives"].choose(rng), events, config, rooms)
+        near = "near_misses" in sources and rng.random() < synth.near_miss_probability
+        kind = "near_misses" if near else "negatives"
+        events += _event(rng, kind, sources[kind].choose(rng), events, config, rooms)
     for _ in range(pieces):
         disguise = _scrambled if rng.random() < SCRAMBLED_SHARE else _piece
         events += disguise(rng, sources["activates"].choose(rng), events, config, rooms)
@@ -166,7 +173,7 @@ def _event(
         return []
     event = EventDraw(
         kind=EVENT_KINDS[kind],
-        label=segment.take.label if kind == "activates" else "",
+        label={"activates": segment.take.label, "negatives": "", "near_misses": ANY_PHRASE}[kind],
         id=segment.take.id,
         crop_start_sample=crop_start,
         crop_samples=crop_samples,
@@ -250,8 +257,8 @@ def _piece(
 
 
 def _crop(rng: np.random.Generator, kind: str, segment: Segment, config: Config) -> tuple[int, int]:
-    """An activate whole; of a long negative a random stretch, which also fits an example at any speed."""
-    if kind == "activates":
+    """Whole, but of a long negative a random stretch, which also fits an example at any speed."""
+    if kind != "negatives":
         return segment.start, segment.samples
     room_samples = int(config.example_samples * min(1.0, config.synth.speed[0]))
     wanted = min(round(rng.uniform(*config.synth.negative_s) * config.audio.sample_rate_hz), room_samples)

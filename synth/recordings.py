@@ -1,9 +1,9 @@
 """A folder of recordings -> trimmed, checked takes as int16 [N] at one rate.
 
 Three folders: `activates/` (the wake word, said once a file), `negatives/` (anything else that is spoken) and
-`backgrounds/` (noise, music, what a room sounds like); and, if there is one, `rooms/` (impulse responses). Files may
-lie in sub-folders; the first sub-folder names the GROUP, that is the speaker or the session, and a group never lands on
-both sides of the split.
+`backgrounds/` (noise, music, what a room sounds like); and, if there are such, `near_misses/` (what sounds like the
+wake word) and `rooms/` (impulse responses). Files may lie in sub-folders; the first sub-folder names the GROUP, that is
+the speaker or the session, and a group never lands on both sides of the split.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def _trimmed(take: np.ndarray, kind: str, rules: TakeRules) -> np.ndarray:
         raise AudioError(
             f"too short: {length / rate:.2f} s after trimming, expected {rules.min_take_samples / rate:.2f} s"
         )
-    if kind == "activates" and length > rules.max_take_samples:
+    if kind in ("activates", "near_misses") and length > rules.max_take_samples:
         longest_s = rules.max_take_samples / rate
         raise AudioError(f"too long: {length / rate:.2f} s after trimming, an example has room for {longest_s:.2f} s")
     if kind == "activates" and voiced_s(take[start:stop], rate) < MIN_VOICED_S:

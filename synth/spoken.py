@@ -28,9 +28,10 @@ from wakeword.audio import db_to_gain, read, rms, speech_activity, write
 from wakeword.clips import Event
 from wakeword.errors import DataError
 
-VERSION = 5  # raise it when the same phrase gives other clips
-ACTIVATES, NEGATIVES, NONSENSE = 600, 900, 300
-NEAR_MISSES, NONSENSE_SENTENCES = 72, 72  # about as many texts as there are SENTENCES: said equally often
+VERSION = 6  # raise it when the same phrase gives other clips
+ACTIVATES, NEGATIVES, NONSENSE = 600, 500, 300
+NEAR_MISSES, MISS_TURNS = 80, 6  # texts a phrase, and how often each is said
+NONSENSE_SENTENCES = 72  # as many as there are SENTENCES
 BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000
 BABBLE_VOICES, BABBLES, NOISES = 6, 6, 4
 SCENE_SLOT_S, SCENE_NOISE_DBFS, SCENE_SNR_DB = 3.5, -40.0, 10.0
@@ -87,7 +88,7 @@ def speak_clips(
     progress: Progress | None = None,
     casting: Casting = Casting(),
 ) -> Path:
-    """Makes `activates/ negatives/ backgrounds/` for a phrase; sub-folders of the first two are voices.
+    """Makes `activates/ near_misses/ negatives/ backgrounds/` for a phrase; sub-folders of the first three are voices.
 
     With several phrases each has its own sub-folder of `activates/`, with its voices inside. Default folder: in the
     user's cache, made once. Raises DataError for a phrase without letters or said twice, or a folder that cannot be
@@ -207,7 +208,8 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
         for miss in near_misses(one, list(sentences.values()), NEAR_MISSES, rng)
         if not any(miss.holds(other) for other in said)
     ]
-    espeak_clips([*misses, *sentences], work / "negatives", NEGATIVES * len(phrases), seed + 1, heard)
+    espeak_clips(misses, work / "near_misses", len(misses) * MISS_TURNS, seed + 1, heard)
+    espeak_clips(list(sentences), work / "negatives", NEGATIVES, seed + 1, heard)
     others = [engine for engine in engines if engine is not None]
     if others:  # whom the phrases are heard from, ordinary speech must be heard from too
         words = {word for phrase in phrases for word in phrase.split()} - set(phrases)

@@ -19,6 +19,7 @@ from synth.rooms import Room
 from synth.splits import Segment
 from synth.transforms import Filter, Speed, fade_edges
 from wakeword.audio import rms, speech_activity, to_float, write
+from wakeword.clips import ANY_PHRASE
 from wakeword.errors import DataError
 
 LEVEL_TOLERANCE_DB = 0.05  # float32, and int16 at the end
@@ -217,6 +218,20 @@ def test_pieces_of_a_word_are_negatives_most_of_them_joined_to_other_speech(fold
         assert all(a.end_sample <= b.start_sample for a, b in pairwise(recipe.events))
     assert pieces > 50
     assert joined > pieces / 3
+
+
+def test_near_misses_have_their_share_their_label_and_their_own_order(tmp_path: Path) -> None:
+    folder = make_clips(tmp_path / "clips")
+    for number in range(4):
+        write(folder / "near_misses" / f"{number}.wav", syllables(0.6, 70 + number), RATE_HZ)
+    config = tiny(near_miss_probability=0.4, reversed_probability=1.0, negatives=[2, 2], activates=[0, 1])
+    events = [event for recipe in recipes(open_clips(folder, config), 200) for event in recipe.events]
+    others = [event for event in events if event.kind == "negative"]
+    near = [event for event in others if event.id.startswith("near_misses/")]
+    assert len(near) / len(others) == pytest.approx(0.4, abs=0.1)
+    assert {event.label for event in near} == {ANY_PHRASE}
+    assert not any(event.reversed for event in near)
+    assert {event.label for event in others} == {ANY_PHRASE, ""}
 
 
 def test_a_negative_can_be_played_backwards(folder: Path) -> None:

@@ -160,7 +160,10 @@ def test_clips_for_training_in_another_language_never_say_the_phrase_as_a_negati
     import synth.spoken as spoken
 
     texts = []
-    speak, monkeyed = spoken.espeak_clips, {"ACTIVATES": 3, "NEGATIVES": 6, "NONSENSE": 3, "BACKGROUND_S": 1.0}
+    speak, monkeyed = (
+        spoken.espeak_clips,
+        {"ACTIVATES": 3, "NEGATIVES": 6, "NONSENSE": 3, "MISS_TURNS": 1, "BACKGROUND_S": 1.0},
+    )
     for name, value in monkeyed.items():
         monkeypatch.setattr(spoken, name, value)
     monkeypatch.setattr(spoken, "espeak_clips", lambda said, *rest: texts.extend(said) or speak(said, *rest))
@@ -177,13 +180,15 @@ def test_several_phrases_have_a_folder_each_and_none_is_a_near_miss_of_another(t
 
     texts = []
     speak = spoken.espeak_clips
-    for name, value in {"ACTIVATES": 3, "NEGATIVES": 6, "NONSENSE": 3, "BACKGROUND_S": 1.0}.items():
+    sizes = {"ACTIVATES": 3, "NEGATIVES": 6, "NONSENSE": 3, "MISS_TURNS": 1, "BACKGROUND_S": 1.0}
+    for name, value in sizes.items():
         monkeypatch.setattr(spoken, name, value)
     monkeypatch.setattr(spoken, "espeak_clips", lambda said, *rest: texts.extend(said) or speak(said, *rest))
     folder = speak_clips(["hey computer", "computer"], tmp_path / "clips")
     for phrase in ("hey computer", "computer"):
         assert len(list((folder / "activates" / phrase).glob("*/*.wav"))) == 3
-    assert len(list((folder / "negatives").glob("*/*.wav"))) == 12 + 3
+    assert len(list((folder / "negatives").glob("*/*.wav"))) == 6 + 3
+    assert len(list((folder / "near_misses").glob("*/*.wav"))) > 100
     assert not [text for text in texts if "k|@|m|p|j|'u:|t|3" in text]
     with pytest.raises(DataError, match="expected different ones"):
         speak_clips(["stop it", "Stop it"], tmp_path / "other")

@@ -21,14 +21,15 @@ from wakeword.sections import Section
 
 MANIFEST_NAME = "manifest.jsonl"
 KINDS = ("activates", "negatives", "backgrounds")
-OPTIONAL_KINDS = ("rooms",)
+OPTIONAL_KINDS = ("near_misses", "rooms")
+ANY_PHRASE = "*"  # the label of a near miss: it sounds like one of the phrases, no matter which
 
 
 class Event(Section):
     """Something overlaid on the background: samples [start_sample, end_sample) of the example.
 
-    `label` is the phrase of an activate; of a negative it is the phrase that it is a piece of, else empty. `source` is
-    the recording it was made of, empty where that is not known.
+    `label` is the phrase of an activate; of a negative it is the phrase that it is a piece of, ANY_PHRASE for one that
+    only sounds like a phrase, else empty. `source` is the recording it was made of, empty where that is not known.
     """
 
     kind: Literal["activate", "negative"]

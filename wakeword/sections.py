@@ -133,6 +133,7 @@ class SynthConfig(Section):
     activates: Counts
     negatives: Counts
     negative_s: Seconds = Field(description="longer negatives are cut to a random stretch of this length")
+    near_miss_probability: Probability = Field(description="share of the other negatives that are near misses")
     partial_probability: Probability = Field(description="share of negatives made of a torn or scrambled activate")
     partial_share: Annotated[Range, _within(0, 1)] = Field(description="how much of the activate such a piece is")
     reversed_probability: Probability = Field(description="share of the other negatives that are played backwards")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from wakeword.audio import FULL_SCALE
-from wakeword.clips import Event, Example
+from wakeword.clips import ANY_PHRASE, Event, Example
 from wakeword.config import Config
 from wakeword.detector import smooth
 from wakeword.errors import DataError
@@ -91,15 +91,15 @@ def _scored(model: WakeModel, examples: Iterator[Example], phrases: Sequence[str
 def _trials(scored: Sequence[_Scored], column: int, phrase: str, config: Config) -> Trials:
     """Positives are the activates that end early enough to be heard; what is neither they nor pieces is negative.
 
-    As in `evaluate`, a hit may come at any time from an activate's start on. Pieces of the phrase are in examples far
-    more often than in life, so they would spoil a rate per hour: they count neither way.
+    As in `evaluate`, a hit may come at any time from an activate's start on. Pieces of the phrase and near misses are
+    in examples far more often than in life, so they would spoil a rate per hour: they count neither way.
     """
     peaks, negatives, left_out_steps = [], [], 0
     for one in scored:
         scores = smooth(one.probabilities[:, column], config.detector.smoothing_steps)
         others = scores.copy()
         for event in one.events:
-            if event.label != phrase:
+            if event.label not in (phrase, ANY_PHRASE):
                 continue
             begin, first = (first_step_after(sample, config) for sample in (event.start_sample, event.end_sample))
             if event.kind == "activate" and first + config.detector.smoothing_steps < len(scores):
