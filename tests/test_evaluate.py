@@ -229,6 +229,23 @@ def test_another_phrase_of_the_bundle_has_its_own_figures(folders):
     assert run(folders, phrase="boop").own.miss_rate == 1.0
 
 
+def test_misses_are_broken_down_by_speaker_snr_and_level(folders, monkeypatch):
+    monkeypatch.setattr("wakeword.evaluate.LEVELS_DBFS", (-20.0, -60.0))
+    found = run(folders, noise=folders / "noise", snr_db=10.0)
+    by = {kind: [one for one in found.conditions if one.kind == kind] for kind in ("group", "snr_db", "level_dbfs")}
+    assert {one.value: (one.positives, one.own_misses) for one in by["group"]} == {
+        "speaker_0": (5, 0),
+        "speaker_1": (5, 2),
+    }
+    own = {one.value: one.own_misses for one in by["snr_db"]}
+    assert own[10.0] == found.own.misses == 2
+    assert own[-5.0] > own[20.0]
+    assert {one.value: one.own_misses for one in by["level_dbfs"]}[-20.0] == 2
+    faint = {one.value: one.own_misses for one in run(folders).conditions if one.kind == "level_dbfs"}
+    assert faint[-20.0] == 2
+    assert faint[-60.0] == 10  # below what this detector takes for sound
+
+
 def test_what_woke_it_and_what_was_missed_can_be_seen_and_heard_in_the_page(folders, tmp_path):
     import base64
     import io

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from wakeword.detector import smooth
 from wakeword.errors import AudioError, DataError
-from wakeword.evaluation import Evaluation, NegativeScore, PositiveScore
+from wakeword.evaluation import Condition, Evaluation, NegativeScore, PositiveScore
 from wakeword.metrics import Trials, choose_threshold, det_curve, operating_point
 from wakeword.sections import DetectorConfig
 from wakeword.stream import WakeWord
@@ -29,6 +30,8 @@ from wakeword.trials import (
 )
 
 LISTED_NEGATIVES = 20
+OTHER_SNRS_DB = (20.0, 10.0, 5.0, 0.0, -5.0)
+LEVELS_DBFS = (-20.0, -30.0, -40.0, -50.0)
 OTHER_TARGETS_PER_HOUR = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -61,8 +64,12 @@ def evaluate(
     ear = Ear(ww, column_of(ww, phrase), source, snr_db, seed, progress)
     hearings, unusable = ear.hear_takes(takes)
     curve, stream = ear.hear_negatives(others, noisy_negatives)
+    hours = stream.heard_samples / ww.sample_rate_hz / 3600.0
+    figures = _figures(hearings, curve, hours, ear.config, target_fa_per_hour)
+    thresholds = figures["own"].threshold, figures["chosen"].threshold
     return Evaluation(
-        **_figures(hearings, curve, stream.heard_samples / ww.sample_rate_hz / 3600.0, ear.config, target_fa_per_hour),
+        **figures,
+        conditions=tuple(_conditions(ear, hearings, Path(positives), thresholds)),
         phrase=ww.phrases[ear.column],
         target_fa_per_hour=target_fa_per_hour,
         negatives=_loudest(curve, ear.config, stream, ww),
@@ -100,6 +107,7 @@ class Ear:
     snr_db: float | None = None
     seed: int = 0
     progress: Progress | None = None
+    level_dbfs: float | None = None
 
     @property
     def config(self) -> DetectorConfig:
@@ -133,7 +141,7 @@ class Ear:
 
     def _hear(self, path: Path, number: int) -> _Hearing:
         rate, step = self.ww.sample_rate_hz, self.ww.step_samples
-        take = lay_take(path, number, rate, self.noise, self.snr_db, self.seed)
+        take = lay_take(path, number, rate, self.noise, self.snr_db, self.seed, self.level_dbfs)
         scores = self.scores([take.pcm])
         ends = np.arange(1, len(scores) + 1) * step
         inside = (ends > take.start_sample) & (ends <= take.stop_sample + HIT_TAIL_S * rate)
@@ -160,6 +168,31 @@ def _figures(
         "det": det,
         "positives": tuple(sorted(scores, key=lambda take: take.score)),
     }
+
+
+def _conditions(
+    ear: Ear, hearings: list[_Hearing], folder: Path, thresholds: tuple[float, float]
+) -> Iterator[Condition]:
+    """Misses by group, then those of all takes at other SNRs and levels."""
+    groups = defaultdict(list)
+    for hearing in hearings:
+        groups[Path(hearing.path).relative_to(folder).parts[0]].append(hearing)
+    if 1 < len(groups) < len(hearings):
+        for name, members in groups.items():
+            yield _condition("group", name, members, thresholds)
+    paths = [Path(hearing.path) for hearing in hearings]
+    silent = replace(ear, progress=None)
+    for snr_db in OTHER_SNRS_DB if ear.noise else ():
+        yield _condition("snr_db", snr_db, replace(silent, snr_db=snr_db).hear_takes(paths)[0], thresholds)
+    for level_dbfs in LEVELS_DBFS:
+        yield _condition(
+            "level_dbfs", level_dbfs, replace(silent, level_dbfs=level_dbfs).hear_takes(paths)[0], thresholds
+        )
+
+
+def _condition(kind: str, value: str | float, hearings: list[_Hearing], thresholds: tuple[float, float]) -> Condition:
+    own, chosen = (sum(hearing.peak < threshold for hearing in hearings) for threshold in thresholds)
+    return Condition(kind, value, len(hearings), own, chosen)
 
 
 def _loudest(

@@ -34,10 +34,22 @@ class NegativeScore:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """The takes of one speaker or session, or all of them heard at another SNR or level; misses at both thresholds."""
+
+    kind: Literal["group", "snr_db", "level_dbfs"]
+    value: str | float
+    positives: int
+    own_misses: int
+    chosen_misses: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What was measured. `own` is at the bundle's threshold, `chosen` at the one that these recordings ask for.
 
     `other_targets` has the threshold chosen for other false-accept rates per hour, and what it gives.
+    `conditions` breaks the misses down: by the first sub-folder of the positives, by SNR (with noise), by level.
     `positives` are in order of their score, the worst first; `negatives` are the loudest moments, the loudest first.
     """
 
@@ -53,6 +65,7 @@ class Evaluation:
     snr_db: float | None
     noisy_negatives: bool
     skipped: tuple[Skipped, ...]
+    conditions: tuple[Condition, ...] = ()
 
     @property
     def hours_needed(self) -> float:
@@ -122,6 +135,7 @@ class Evaluation:
                 {"target_fa_per_hour": key, **asdict(point)} for key, point in self.other_targets.items()
             ],
             "missed": [{"path": take.path, "score": take.score} for take in self.positives if take.score < lost],
+            "conditions": [asdict(condition) for condition in self.conditions],
             "loudest_negatives": [asdict(moment) for moment in self.negatives],
             "skipped": [asdict(file) for file in self.skipped],
             "det": {

@@ -116,12 +116,27 @@ def add_noise(pcm: np.ndarray, speech_rms: float, noise: np.ndarray, snr_db: flo
     return mixed / max(1.0, float(np.abs(mixed).max(initial=0.0)))
 
 
-def lay_take(path: Path, number: int, rate: int, noise: Noise | None, snr_db: float | None, seed: int = 0) -> Take:
-    """Reads a take and lays it between lead and tail. Raises AudioError if it is unreadable, silent or too long."""
+def lay_take(
+    path: Path,
+    number: int,
+    rate: int,
+    noise: Noise | None,
+    snr_db: float | None,
+    seed: int = 0,
+    level_dbfs: float | None = None,
+) -> Take:
+    """Reads a take and lays it between lead and tail; with `level_dbfs` its active speech is brought to that level.
+
+    Noise follows the level, as behind a microphone of another gain; the quiet room of ROOM_DBFS does not, as around
+    somebody who speaks from further away. Raises AudioError if the take is unreadable, silent or too long.
+    """
     take = _read_take(path, rate)
     speech_rms, speech_end = speech_activity(take, rate)
     if speech_rms == 0:
         raise AudioError(f"{path}: got {'digital silence' if len(take) else 'no samples'}, expected a take of the word")
+    if level_dbfs is not None:
+        take *= np.float32(min(db_to_gain(level_dbfs) / speech_rms, 1.0 / np.abs(take).max()))
+        speech_rms, speech_end = speech_activity(take, rate)
     start = round(LEAD_S * rate)
     pcm = np.zeros(start + len(take) + round(TAIL_S * rate), np.float32)
     pcm[start : start + len(take)] = take

@@ -16,6 +16,7 @@ from wakeword.report.snippets import moment_html, take_html
 from wakeword.trials import HIT_TAIL_S, LEAD_S
 
 LISTED = 40  # rows of a table; the JSON file has them all
+CONDITIONS = {"snr_db": ("SNR", " dB"), "level_dbfs": ("speech level", " dBFS"), "group": ("sub-folder", "")}
 PLAYED = 12  # of them, the worst, that can be seen and heard
 
 
@@ -32,6 +33,7 @@ def render_page(evaluation: Evaluation, plot_svg: str, about: dict[str, Any]) ->
         points=_points(evaluation),
         plot=plot_svg,
         targets=_targets(evaluation),
+        conditions=_conditions(evaluation),
         negatives=_negatives(evaluation),
         missed=_missed(evaluation),
         skipped=_skipped(evaluation),
@@ -105,6 +107,23 @@ def _targets(evaluation: Evaluation) -> str:
         for target, point in evaluation.other_targets.items()
     ]  # fmt: skip
     return _table(head, rows)
+
+
+def _conditions(evaluation: Evaluation) -> str:
+    """One table a kind; of groups those with the most misses."""
+    head = [("takes", "n"), ("missed, own threshold", "n"), ("missed, chosen here", "n")]
+    tables = []
+    for kind, (title, unit) in CONDITIONS.items():
+        found = [one for one in evaluation.conditions if one.kind == kind]
+        if kind == "group":
+            found = sorted(found, key=lambda one: one.chosen_misses / one.positives, reverse=True)[:LISTED]
+        rows = [
+            [(escape(f"{one.value:g}{unit}" if unit else str(one.value)), ""), (str(one.positives), "n"),
+             (percent(one.own_misses / one.positives), "n"), (percent(one.chosen_misses / one.positives), "n")]
+            for one in found
+        ]  # fmt: skip
+        tables.append(_table([(title, ""), *head], rows))
+    return "".join(tables)
 
 
 def _negatives(evaluation: Evaluation) -> str:
