@@ -104,7 +104,7 @@ class ModelConfig(Section):
 
 class LabelConfig(Section):
     label_steps: int = Field(ge=1, description="output steps after the END of an activate that belong to it")
-    late_steps: int = Field(ge=0, description="the first of them, which the loss leaves out: time to be sure")
+    late_steps: int = Field(0, ge=0, description="the first of them, which the loss leaves out: time to be sure")
     ignore_steps: int = Field(ge=0, description="output steps just before the END that the loss leaves out")
 
     @model_validator(mode="after")
