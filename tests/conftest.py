@@ -5,7 +5,11 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tone_word import OTHER_HZ, RATE, WORD_HZ, hiss, silence, tone
+
+from wakeword.audio import write
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,3 +38,16 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         norm.running_var.uniform_(0.5, 2.0)
     card = Card(phrases=["hey test"], thresholds=[0.5], phrase_s=[0.6], config=config, provenance={"made": "for tests"})
     return write_bundle(tmp_path_factory.mktemp("bundles") / "tiny", card, *export(model, card)).path
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Ten takes, two of which say something else; a minute of other sound with two beeps in it; and noise."""
+    for number in range(10):
+        word = np.concatenate([silence(0.2), tone(OTHER_HZ if number in (3, 7) else WORD_HZ), silence(0.1)])
+        write(tmp_path / f"positives/speaker_{number % 2}/take_{number}.wav", word, RATE)
+    other = np.concatenate([hiss(20), tone(WORD_HZ), hiss(19.5), tone(OTHER_HZ, 10), hiss(10)])
+    write(tmp_path / "negatives/deep/er/other.flac", other, RATE)
+    write(tmp_path / "negatives/short.wav", tone(WORD_HZ), RATE)
+    write(tmp_path / "noise/hiss.wav", hiss(8, 0.1), RATE)
+    return tmp_path

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from test_evaluate import RATE, WORD_HZ, ToneWord, hiss, tone
+from tone_word import RATE, WORD_HZ, ToneWord, hiss, tone
 
 import wakeword
 from wakeword.audio import write

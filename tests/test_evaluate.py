@@ -1,19 +1,14 @@
 """Evaluation on recordings made here, heard by a detector of one tone: what it must count is known beforehand."""
 
-import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tone_word import RATE, STEP, WORD_HZ, ToneWord, hiss, run, silence, tone
 
 from wakeword.audio import read, speech_activity, write
-from wakeword.cli import main
 from wakeword.errors import DataError
 from wakeword.evaluate import evaluate
-from wakeword.report import write_report
-from wakeword.report.page import percent
-from wakeword.sections import DetectorConfig
 from wakeword.stream import load
 from wakeword.trials import (
     NegativeStream,
@@ -24,54 +19,6 @@ from wakeword.trials import (
     recordings,
     score_stream,
 )
-
-RATE, STEP = 16000, 320
-WORD_HZ, OTHER_HZ = 1000.0, 400.0
-
-
-class ToneWord:
-    """Scores the share of 1 kHz in a step's energy; quieter than -50 dBFS is nothing. Its memory is one step long."""
-
-    sample_rate_hz, step_samples, warmup_steps = RATE, STEP, 2
-    phrases = ("beep", "boop")
-    detector_configs = (DetectorConfig(threshold=0.5, smoothing_steps=3, refractory_steps=25, rearm_ratio=0.5),) * 2
-
-    def scores(self, pcm):
-        frames = pcm[: len(pcm) // STEP * STEP].reshape(-1, STEP)
-        power = np.abs(np.fft.rfft(frames * np.hanning(STEP))) ** 2
-        share = power[:, 18:23].sum(axis=1) / (power.sum(axis=1) + 1e-9)
-        share = np.where(np.square(frames).mean(axis=1) > 1e-5, 0.98 * share, 0.0)
-        share = 0.7 * share + 0.3 * np.concatenate([[0.0], share[:-1]])
-        return np.arange(1, len(frames) + 1) * STEP / RATE, np.stack([share, 0 * share], axis=1).astype(np.float32)
-
-
-def tone(hz, seconds=0.5, level=0.2):
-    return (level * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
-
-
-def silence(seconds):
-    return np.zeros(round(seconds * RATE), np.float32)
-
-
-def hiss(seconds, level=0.01, seed=0):
-    return (level * np.random.default_rng(seed).standard_normal(round(seconds * RATE))).astype(np.float32)
-
-
-@pytest.fixture
-def folders(tmp_path):
-    """Ten takes, two of which say something else; a minute of other sound with two beeps in it; and noise."""
-    for number in range(10):
-        word = np.concatenate([silence(0.2), tone(OTHER_HZ if number in (3, 7) else WORD_HZ), silence(0.1)])
-        write(tmp_path / f"positives/speaker_{number % 2}/take_{number}.wav", word, RATE)
-    other = np.concatenate([hiss(20), tone(WORD_HZ), hiss(19.5), tone(OTHER_HZ, 10), hiss(10)])
-    write(tmp_path / "negatives/deep/er/other.flac", other, RATE)
-    write(tmp_path / "negatives/short.wav", tone(WORD_HZ), RATE)
-    write(tmp_path / "noise/hiss.wav", hiss(8, 0.1), RATE)
-    return tmp_path
-
-
-def run(folders, **options):
-    return evaluate(ToneWord(), folders / "positives", folders / "negatives", **options)
 
 
 def test_known_misses_and_false_accepts_are_counted(folders):
@@ -246,70 +193,12 @@ def test_misses_are_broken_down_by_speaker_snr_and_level(folders, monkeypatch):
     assert faint[-60.0] == 10  # below what this detector takes for sound
 
 
-def test_what_woke_it_and_what_was_missed_can_be_seen_and_heard_in_the_page(folders, tmp_path):
-    import base64
-    import io
-
-    import soundfile
-
-    found = evaluate(ToneWord(), folders / "positives", folders / "negatives")
-    page = write_report(found, tmp_path / "report").read_text("utf-8")
-    sounds = re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', page)
-    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    assert len(sounds) == len(pictures) >= 3
-    pcm, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(sounds[0])))
-    spectrum = np.abs(np.fft.rfft(pcm))
-    assert abs(np.argmax(spectrum) * rate_hz / len(pcm) - WORD_HZ) < 10  # the loudest negative is a beep
-    assert base64.b64decode(pictures[0]).startswith(b"\x89PNG")
-
-
-def test_a_recording_that_is_gone_by_then_leaves_its_row_without_a_player(folders, tmp_path):
-    found = evaluate(ToneWord(), folders / "positives", folders / "negatives")
-    for path in folders.rglob("*.*"):
-        path.unlink()
-    assert "data:audio" not in write_report(found, tmp_path / "report").read_text("utf-8")
-
-
-def test_the_report_is_three_files_and_its_page_asks_nobody(folders):
-    found = run(folders, noise=folders / "noise", snr_db=10.0)
-    page = write_report(found, folders / "report", {"bundle": "<b>"}).read_text("utf-8")
-    assert sorted(path.name for path in (folders / "report").iterdir()) == ["det.png", "evaluation.json", "index.html"]
-    assert not re.search(r"(src|href)=[\"'](?!#|data:)|@import|<script|<b>", page)
-    assert "url(http" not in page
-    assert percent(found.own.miss_rate) in page
-    assert found.claim in page
-
-
-def test_the_json_says_what_the_evaluation_says(folders):
-    found = run(folders)
-    write_report(found, folders / "report")
-    saved = json.loads((folders / "report/evaluation.json").read_text("utf-8"))
-    assert saved["own_threshold"]["fa_per_hour_upper"] == found.own.fa_per_hour_upper
-    assert saved["det"]["miss_rate"] == found.det.miss_rate.tolist()
-    assert saved["supported"] is False
-    assert len(saved["missed"]) >= 2
-
-
 def test_a_real_network_scored_in_pieces_equals_itself_scored_whole(tiny_bundle, monkeypatch):
     ww = load(tiny_bundle)
     pcm = hiss(45) * np.linspace(0.1, 20, 45 * RATE, dtype=np.float32)
     whole = score_stream(ww, [pcm], 0)
     monkeypatch.setattr("wakeword.trials.PIECE_S", 15.0)
     np.testing.assert_allclose(score_stream(ww, [pcm], 0), whole, atol=1e-5)
-
-
-def test_the_command_prints_one_json_object_and_nothing_else(tiny_bundle, folders, capsys):
-    places = ["--positives", folders / "positives", "--negatives", folders / "negatives", "--out", folders / "report"]
-    assert main(["evaluate", str(tiny_bundle), *map(str, places), "--json"]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert printed["own_threshold"]["positives"] == 10
-    assert Path(printed["report"]).is_file()
-
-
-def test_the_command_prints_a_table_with_its_claim(tiny_bundle, folders, capsys):
-    places = ["--positives", folders / "positives", "--negatives", folders / "negatives", "--out", folders / "report"]
-    assert main(["evaluate", str(tiny_bundle), *map(str, places)]) == 0
-    assert "cannot show fewer than 0.5" in capsys.readouterr().out
 
 
 def test_a_target_that_no_threshold_keeps_to_is_said_to_be_missed(folders):
@@ -320,13 +209,3 @@ def test_a_target_that_no_threshold_keeps_to_is_said_to_be_missed(folders):
 
     found = evaluate(EverySecond(), folders / "positives", folders / "negatives")
     assert found.claim.startswith("No threshold keeps to 0.5 false accepts per hour")
-
-
-def test_a_report_that_cannot_be_written_is_refused_before_listening(
-    folders: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "in_the_way").write_text("")
-    places = ["--positives", folders / "positives", "--negatives", folders / "negatives", "--out"]
-    arguments = ["evaluate", tiny_bundle, *places, tmp_path / "in_the_way" / "report"]
-    assert main([str(argument) for argument in arguments]) == 2
-    assert capsys.readouterr().err.count("\n") == 1  # no progress: nothing was listened to

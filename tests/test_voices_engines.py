@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
 
+from synth import spoken
 from synth.spoken import Casting, phrase_warnings, speak_clips, speak_phrase
 from synth.voices import VoiceParams
 from synth.voices.command import CommandEngine
@@ -156,17 +157,20 @@ def test_a_voice_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_clips_for_training_in_another_language_never_say_the_phrase_as_a_negative(tmp_path: Path, monkeypatch) -> None:
-    import synth.spoken as spoken
-
-    texts = []
-    speak, monkeyed = (
-        spoken.espeak_clips,
-        {"ACTIVATES": 3, "NEGATIVES": 6, "NONSENSE": 3, "MISS_TURNS": 1, "BACKGROUND_S": 1.0},
-    )
-    for name, value in monkeyed.items():
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What espeak is asked to say while small folders of clips are made."""
+    said, speak = [], spoken.espeak_clips
+    sizes = {"ACTIVATES": 3, "NEGATIVES": 6, "NONSENSE": 3, "MISS_TURNS": 1, "BACKGROUND_S": 1.0}
+    for name, value in sizes.items():
         monkeypatch.setattr(spoken, name, value)
-    monkeypatch.setattr(spoken, "espeak_clips", lambda said, *rest: texts.extend(said) or speak(said, *rest))
+    monkeypatch.setattr(spoken, "espeak_clips", lambda more, *rest: said.extend(more) or speak(more, *rest))
+    return said
+
+
+def test_clips_for_training_in_another_language_never_say_the_phrase_as_a_negative(
+    tmp_path: Path, texts: list[str]
+) -> None:
     folder = speak_clips("ordenador", tmp_path / "clips", casting=Casting("es"))
     activates = {path.name.partition("+")[0] for path in (folder / "activates").iterdir()}
     assert activates <= {"es", "es-419"}
@@ -175,15 +179,9 @@ def test_clips_for_training_in_another_language_never_say_the_phrase_as_a_negati
     assert "[[,o|r|D|e|n|a|D|'o|r]]" not in texts
 
 
-def test_several_phrases_have_a_folder_each_and_none_is_a_near_miss_of_another(tmp_path: Path, monkeypatch) -> None:
-    import synth.spoken as spoken
-
-    texts = []
-    speak = spoken.espeak_clips
-    sizes = {"ACTIVATES": 3, "NEGATIVES": 6, "NONSENSE": 3, "MISS_TURNS": 1, "BACKGROUND_S": 1.0}
-    for name, value in sizes.items():
-        monkeypatch.setattr(spoken, name, value)
-    monkeypatch.setattr(spoken, "espeak_clips", lambda said, *rest: texts.extend(said) or speak(said, *rest))
+def test_several_phrases_have_a_folder_each_and_none_is_a_near_miss_of_another(
+    tmp_path: Path, texts: list[str]
+) -> None:
     folder = speak_clips(["hey computer", "computer"], tmp_path / "clips")
     for phrase in ("hey computer", "computer"):
         assert len(list((folder / "activates" / phrase).glob("*/*.wav"))) == 3
