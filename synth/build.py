@@ -21,10 +21,8 @@ from wakeword.config import Config
 from wakeword.errors import DataError
 
 BATCH_EXAMPLES = 8  # go to a worker at a time
-OWN_SHARE, OWN_HALF = (
-    0.6,
-    10,
-)  # of all activates drawn are k / (k + OWN_HALF) * OWN_SHARE from k takes of the user's own
+OWN_SHARE = 0.6  # of the activates drawn, at most, from takes that were added ...
+OWN_HALF = 10  # ... half of that with so many takes
 Result = TypeVar("Result")
 
 
@@ -78,8 +76,8 @@ def open_clips(
     `phrases` the wake word is the name of the folder around activates/. `progress(done, total)` counts the files while
     they are decoded. Files that cannot be used are in `Clips.rejected`.
 
-    `added` are further folders by kind, in any arrangement: a user's takes of the (first) phrase among spoken ones,
-    their home, their noise. Takes that were added are drawn for a share of k / (k + 10) * 0.6 of the activates.
+    `added` are further folders by kind: a user's takes among spoken ones (of several phrases in a sub-folder each),
+    their home, their noise. Of the activates drawn, k takes that were added make up k / (k + OWN_HALF) * OWN_SHARE.
 
     Raises DataError when a folder is missing or empty, when nothing usable is left of a kind, or
     when there is too little of it for both training and validation.

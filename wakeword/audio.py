@@ -93,13 +93,13 @@ def read_blocks(path: str | Path, sample_rate_hz: int) -> Iterator[np.ndarray]:
         yield from _resampled(_mono_blocks(file, path), file.samplerate, sample_rate_hz)
 
 
-def read_stretch(path: str | Path, start_s: float, seconds: float, rate: int) -> np.ndarray:
+def read_stretch(path: str | Path, start_s: float, seconds: float, sample_rate_hz: int) -> np.ndarray:
     """float32 [N] from `start_s` on, about `seconds` long; empty if it cannot be decoded or is not finite."""
     try:
         with soundfile.SoundFile(str(path)) as file:
             file.seek(int(start_s * file.samplerate))
             pcm = file.read(int(seconds * file.samplerate) + 1, dtype="float32", always_2d=True).mean(axis=1)
-            resampler = StreamResampler(file.samplerate, rate)
+            resampler = StreamResampler(file.samplerate, sample_rate_hz)
     except (soundfile.LibsndfileError, OSError):
         return np.zeros(0, np.float32)
     pcm = np.concatenate([resampler.feed(pcm), resampler.flush()])

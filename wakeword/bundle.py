@@ -97,9 +97,11 @@ def write_bundle(
 
 
 def replace_card(bundle: Bundle, card: Card, graph: bytes) -> Bundle:
-    """Puts another card and graph with the same weights into a bundle that is in use: it is whole before and after.
+    """Puts another card and graph with the same weights into a bundle.
 
-    Both files are written under temporary names before either is renamed, so a full disk changes nothing.
+    Both files are written under temporary names before either is renamed, so a full disk changes nothing. Killed in the
+    moment between the two renames, it leaves a bundle that is refused as damaged, never one that is half old.
+    Raises FileError if a file cannot be written.
     """
     card = card.model_copy(update={"sha256": {**bundle.card.sha256, GRAPH: _sha256(graph)}})
     content = (card.model_dump_json(indent=2) + "\n").encode()

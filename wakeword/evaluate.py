@@ -69,7 +69,7 @@ def evaluate(
     thresholds = figures["own"].threshold, figures["chosen"].threshold
     return Evaluation(
         **figures,
-        conditions=tuple(_conditions(ear, hearings, Path(positives), thresholds)),
+        conditions=(*_by_group(hearings, Path(positives), thresholds), *_elsewhere(ear, hearings, thresholds)),
         phrase=ww.phrases[ear.column],
         target_fa_per_hour=target_fa_per_hour,
         negatives=_loudest(curve, ear.config, stream, ww),
@@ -170,24 +170,26 @@ def _figures(
     }
 
 
-def _conditions(
-    ear: Ear, hearings: list[_Hearing], folder: Path, thresholds: tuple[float, float]
-) -> Iterator[Condition]:
-    """Misses by group, then those of all takes at other SNRs and levels."""
+def _by_group(hearings: list[_Hearing], folder: Path, thresholds: tuple[float, float]) -> Iterator[Condition]:
+    """The misses of each first sub-folder; nothing where there is only one, or one a take."""
     groups = defaultdict(list)
     for hearing in hearings:
         groups[Path(hearing.path).relative_to(folder).parts[0]].append(hearing)
     if 1 < len(groups) < len(hearings):
         for name, members in groups.items():
             yield _condition("group", name, members, thresholds)
+
+
+def _elsewhere(ear: Ear, hearings: list[_Hearing], thresholds: tuple[float, float]) -> Iterator[Condition]:
+    """The misses of all takes at other SNRs, where there is noise, and at other levels."""
     paths = [Path(hearing.path) for hearing in hearings]
-    silent = replace(ear, progress=None)
-    for snr_db in OTHER_SNRS_DB if ear.noise else ():
-        yield _condition("snr_db", snr_db, replace(silent, snr_db=snr_db).hear_takes(paths)[0], thresholds)
-    for level_dbfs in LEVELS_DBFS:
-        yield _condition(
-            "level_dbfs", level_dbfs, replace(silent, level_dbfs=level_dbfs).hear_takes(paths)[0], thresholds
-        )
+    wanted = [("snr_db", value) for value in OTHER_SNRS_DB if ear.noise]
+    wanted += [("level_dbfs", value) for value in LEVELS_DBFS]
+    for number, (kind, value) in enumerate(wanted, 1):
+        heard, _ = replace(ear, progress=None, **{kind: value}).hear_takes(paths)
+        yield _condition(kind, value, heard, thresholds)
+        if ear.progress:
+            ear.progress("conditions", number, len(wanted))
 
 
 def _condition(kind: str, value: str | float, hearings: list[_Hearing], thresholds: tuple[float, float]) -> Condition:

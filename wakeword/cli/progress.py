@@ -1,4 +1,4 @@
-"""Progress over files, for the verbs that listen to folders of recordings."""
+"""Progress for the verbs that listen to folders of recordings."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ def file_progress() -> Iterator[Callable[[str, int, int], None]]:
 
 def _print_tenths(what: str, done: int, total: int) -> None:
     if done * 10 // total > (done - 1) * 10 // total:
-        typer.echo(f"{what}: {done} of {total} files", err=True)
+        typer.echo(f"{what}: {done} of {total}", err=True)

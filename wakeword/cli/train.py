@@ -18,7 +18,6 @@ NO_REAL_SPEECH = (
     "only synthetic speech was given, so its false accepts are measured on that alone; people will wake it more often. "
     "With an hour of your home (wakeword record NAME --background 60), --negatives and `wakeword calibrate` mend that."
 )
-KINDS = ("activates", "negatives", "backgrounds", "rooms")  # of the four options for recordings, in their order
 
 
 def command(
@@ -49,7 +48,9 @@ def command(
     from synth.spoken import ESPEAK, Casting
     from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
 
-    _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(takes or negatives or backgrounds or rooms))
+    added = {"activates": takes, "negatives": negatives, "backgrounds": backgrounds, "rooms": rooms}
+    added = {kind: folders for kind, folders in added.items() if folders}
+    _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(added))
     settings = _settings(
         config, quick, max_minutes=max_minutes, max_steps=max_steps, target_fa_per_hour=target_fa_per_hour
     )
@@ -58,12 +59,10 @@ def command(
         examples = from_dataset(data, settings)
     else:
         folder = clips or spoken_clips(phrases, report, Casting(lang, tuple(voice or [ESPEAK])))
-        added = dict(zip(KINDS, (takes or [], negatives or [], backgrounds or [], rooms or []), strict=True))
         opened = open_clips(folder, settings, phrases, report, added)
         examples = rendered(opened, settings, workers)
-    train_bundle(
-        settings, examples, out or Path("models") / folder_name(" ".join(examples.phrases)), report, start_from
-    )
+    out = out or Path("models") / folder_name(" ".join(examples.phrases))
+    train_bundle(settings, examples, out, report, start_from)
 
 
 def _settings(name: str, quick: bool, **limits: float | None) -> Config:

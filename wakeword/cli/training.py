@@ -49,8 +49,12 @@ def spoken_clips(phrases: Sequence[str], report: Report, casting: Casting = Cast
     for phrase in phrases:
         for warning in phrase_warnings(phrase, casting.language):
             report({"event": "warning", "phrase": phrase, "warning": warning})
-    progress = lambda done, total: report({"event": "speaking", "done": done, "of": total})  # noqa: E731
-    return speak_clips(phrases, progress=progress, casting=casting)
+    return speak_clips(phrases, progress=_counter("speaking", report), casting=casting)
+
+
+def _counter(event: str, report: Report) -> Callable[[int, int], None]:
+    """Reports how much of something is done."""
+    return lambda done, total: report({"event": event, "done": done, "of": total})
 
 
 def open_clips(
@@ -61,8 +65,7 @@ def open_clips(
     added: Mapping[str, Sequence[Path]] | None = None,
 ) -> Clips:
     """The folder's clips and those of the added folders, with a report of what was found and what was skipped."""
-    progress = lambda done, total: report({"event": "decoding", "done": done, "of": total})  # noqa: E731
-    opened = open_folder(folder, config, phrases, progress, added)
+    opened = open_folder(folder, config, phrases, _counter("decoding", report), added)
     skipped = [f"{one.path}: {one.reason}" for one in opened.rejected]
     report({"event": "clips", **opened.summary(), "skipped": skipped})
     return opened
