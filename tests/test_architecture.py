@@ -33,7 +33,7 @@ FLOORS = (
     {"clips", "detector", "features", "prefetch"},
     {"bundle", "labels", "metrics", "sources"},
     {"batches", "checkpoint", "info", "microphone", "model", "stream"},
-    {"chime", "export", "hardness", "listener", "trials", "validate"},
+    {"chime", "export", "hardness", "listener", "run", "trials", "validate"},
     {"evaluation", "train"},
     {"evaluate", "report"},
     {"calibrate"},
@@ -47,6 +47,7 @@ HEAVY = {
     "torch": {
         "wakeword.batches",
         "wakeword.model",
+        "wakeword.run",
         "wakeword.validate",
         "wakeword.train",
         "wakeword.export",

@@ -14,13 +14,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
 import wakeword  # noqa: E402
-from wakeword.batches import TrainingData, batches  # noqa: E402
+from wakeword.batches import TrainingData  # noqa: E402
 from wakeword.bundle import read_bundle  # noqa: E402
 from wakeword.checkpoint import load  # noqa: E402
 from wakeword.clips import Event, Example  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.errors import DataError  # noqa: E402
-from wakeword.train import Run, train  # noqa: E402
+from wakeword.train import WakeRun, train  # noqa: E402
 
 RATE_HZ = 16000
 EARLY_S = 0.2  # what labels.ignore_steps allows before the end of a word
@@ -78,13 +78,13 @@ def test_training_learns_and_its_bundle_detects(tmp_path: Path) -> None:
 def test_a_run_cut_in_two_ends_with_the_same_weights(hard_negatives: float, tmp_path: Path) -> None:
     config = tiny(max_steps=12, validate_every_steps=4, hard_negatives=hard_negatives)
     train(config, chirps(config), tmp_path / "whole")
-    run = Run(config, chirps(config), tmp_path / "cut")
+    run = WakeRun(config, chirps(config), tmp_path / "cut")
     for _ in range(6):
-        run.train_step(next(batches(run.examples(), config, run.data.phrases)))
+        run.train_step(next(run.batches()))
         run.count(0.0, 0.0)
         if run.progress.step % 4 == 0:
-            run.validate(list(run.data.validation(24)))
-            assert run.weigh_negatives() == (hard_negatives > 0)
+            run.validate()
+            assert run.renew() == (hard_negatives > 0)
     run.save()
     train(config, chirps(config), tmp_path / "cut")
     whole, cut = (read_bundle(tmp_path / name).weights() for name in ("whole", "cut"))
@@ -96,11 +96,12 @@ def test_after_kill_9_training_goes_on_from_the_last_checkpoint(tmp_path: Path) 
     script = textwrap.dedent(
         """
         import sys
-        import wakeword.train as module
+        import wakeword.run
+        from wakeword.train import train
         from tests.test_train import chirps, tiny
-        module.CHECKPOINT_EVERY_S = 0.0
+        wakeword.run.CHECKPOINT_EVERY_S = 0.0
         config = tiny(max_steps=100000, validate_every_steps=10, patience=1000)
-        module.train(config, chirps(config), sys.argv[1], lambda event: print(event["step"], flush=True))
+        train(config, chirps(config), sys.argv[1], lambda event: print(event["step"], flush=True))
         """
     )
     root = Path(__file__).resolve().parent.parent

@@ -44,13 +44,16 @@ class FrontEnd(nn.Module):
         """pcm [B, N], carried [B, P], norm [B, F + 1] -> frames [B, F, T], and the next carried and norm."""
         samples = torch.cat([carried, pcm], dim=1)
         windows = samples.unfold(1, len(self.window), self.tables.hop_samples)  # [B, T, W]
-        spectrum = torch.fft.rfft(windows * self.window, self.tables.fft_samples)
-        energy = (spectrum.real**2 + spectrum.imag**2) * self.bin_gain
-        if self.mix is not None:
-            energy = energy @ self.mix
+        energy = torch.stack([self._energies(one) for one in windows])  # one by one they stay in the processor's cache
         if self.tables.norm is not None:
             energy, norm = self._normalised(energy, norm)
         return energy.transpose(1, 2), samples[:, windows.shape[1] * self.tables.hop_samples :], norm
+
+    def _energies(self, windows: Tensor) -> Tensor:
+        """Windows [T, W] of one example -> band energies [T, F]."""
+        spectrum = torch.fft.rfft(windows * self.window, self.tables.fft_samples)
+        energy = (spectrum.real**2 + spectrum.imag**2) * self.bin_gain
+        return energy if self.mix is None else energy @ self.mix
 
     def _normalised(self, energy: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
         """The running mean as one triangular matrix product, so that training needs no loop over frames."""

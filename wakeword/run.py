@@ -1,0 +1,201 @@
+"""One training run, whatever it learns: batch, step, average, validate, checkpoint, stop.
+
+What is learned is a subclass's: it says where batches come from, what the loss is and how good a network is. A run that
+was killed goes on from its last checkpoint exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from wakeword import checkpoint
+from wakeword.config import Config
+from wakeword.errors import DataError
+from wakeword.model import WakeModel
+from wakeword.prefetch import prefetched
+
+CHECKPOINT = Path("training") / "checkpoint.safetensors"
+CHECKPOINT_EVERY_S = 30.0
+REPORT_EVERY_STEPS = 25
+
+Report = Callable[[dict[str, Any]], None]
+Batch = TypeVar("Batch")
+
+
+@dataclass
+class Progress:
+    """Everything but tensors that a resumed run needs."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    waited_s: float = 0.0
+    best: tuple[float, float] | None = None
+    stale: int = 0
+    done: bool = False
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Run(ABC, Generic[Batch]):
+    """The moving parts of a run, and how they are saved: network, averaged weights, the best of these, optimizer."""
+
+    identity: str
+    """What must be equal for a checkpoint to be gone on with."""
+
+    def __init__(self, config: Config, model: WakeModel, out: Path) -> None:
+        self.config, self.out = config, out
+        self.path = out / CHECKPOINT
+        self.model = model.train()
+        self.average = copy.deepcopy(model).eval().requires_grad_(False)
+        self.best = copy.deepcopy(self.average)
+        decayed = [p for p in model.parameters() if p.ndim > 1]
+        plain = [p for p in model.parameters() if p.ndim == 1]
+        groups = [
+            {"params": decayed, "weight_decay": config.train.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.train.learning_rate)
+        self.progress = Progress()
+
+    @abstractmethod
+    def batches(self) -> Iterator[Batch]:
+        """Batches without end, from the next step's on. Asked for anew whenever `renew` says so."""
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Tensor:
+        """What the next step makes smaller."""
+
+    @abstractmethod
+    def criterion(self, model: WakeModel) -> tuple[tuple[float, float], dict[str, Any]]:
+        """How bad a network is on held-out data, and the same in words for a log line."""
+
+    def renew(self) -> bool:
+        """Called after each validation: whether batches have to be drawn in another way from here on."""
+        return False
+
+    def more_facts(self) -> dict[str, Any]:
+        """What else of JSON a checkpoint has to hold; `_restore` is where it comes back."""
+        return {}
+
+    def finished(self) -> bool:
+        limits = self.config.train
+        spent = limits.max_minutes is not None and self.progress.elapsed_s >= 60 * limits.max_minutes
+        return self.progress.done or self.progress.step >= limits.max_steps or spent
+
+    def to_its_end(self, report: Report) -> None:
+        """Trains until it is finished. `report` gets a dict every few steps ("step") and validations ("validation")."""
+        limits, saved_s = self.config.train, time.monotonic()
+        while not self.finished():
+            with closing(prefetched(self.batches())) as supply:
+                redraw = False
+                while not (redraw or self.finished()):
+                    begin_s = time.monotonic()
+                    batch = next(supply)
+                    waited_s = time.monotonic() - begin_s
+                    loss = self.train_step(batch)
+                    self.count(waited_s, time.monotonic() - begin_s)
+                    if self.progress.step % REPORT_EVERY_STEPS == 0:
+                        report({"event": "step", **self.facts(), "loss": _finite(loss)})
+                    if self.progress.step % limits.validate_every_steps == 0 or self.finished():
+                        report({"event": "validation", **self.validate()})
+                        redraw = self.renew()
+                    if time.monotonic() - saved_s > CHECKPOINT_EVERY_S or self.finished():
+                        self.save()
+                        saved_s = time.monotonic()
+
+    def train_step(self, batch: Batch) -> float:
+        """One step of the optimizer. Returns the loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.train.learning_rate * self._schedule()
+        loss = self.loss(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.gradient_clip)
+        self.optimizer.step()
+        self._update_average()
+        return loss.item()
+
+    def count(self, waited_s: float, spent_s: float) -> None:
+        self.progress.step += 1
+        self.progress.waited_s += waited_s
+        self.progress.elapsed_s += spent_s
+
+    def facts(self) -> dict[str, Any]:
+        done = self.progress
+        return {"step": done.step, "elapsed_s": round(done.elapsed_s, 1), "waited_s": round(done.waited_s, 1)}
+
+    def validate(self) -> dict[str, Any]:
+        """Judges the averaged weights, keeps them if they are the best so far, counts patience."""
+        begin_s = time.monotonic()
+        criterion, summary = self.criterion(self.average)
+        if self.progress.best is None or criterion < tuple(self.progress.best):
+            self.progress.best, self.progress.stale = criterion, 0
+            self.best.load_state_dict(self.average.state_dict())
+        else:
+            self.progress.stale += 1
+        self.progress.done = self.progress.stale >= self.config.train.patience
+        self.progress.elapsed_s += time.monotonic() - begin_s
+        line = {**self.facts(), **summary, "best": self.progress.stale == 0}
+        self.progress.history.append(line)
+        return line
+
+    def save(self) -> None:
+        groups = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "best": self.best.state_dict(),
+            "optimizer": checkpoint.optimizer_tensors(self.optimizer),
+            "random": {"torch": torch.get_rng_state()},
+        }
+        facts = {"identity": self.identity, "progress": vars(self.progress), **self.more_facts()}
+        checkpoint.save(self.path, groups, facts)
+
+    def restore(self) -> dict[str, Any]:
+        """Goes on from the last checkpoint, and returns its facts; empty if there is none."""
+        if not self.path.exists():
+            return {}
+        groups, facts = checkpoint.load(self.path)
+        if facts["identity"] != self.identity:
+            raise DataError(f"{self.out}: holds a run with another configuration or other clips: choose another --out")
+        self.model.load_state_dict(groups["model"])
+        self.average.load_state_dict(groups["average"])
+        self.best.load_state_dict(groups["best"])
+        checkpoint.restore_optimizer(self.optimizer, groups.get("optimizer", {}))
+        torch.set_rng_state(groups["random"]["torch"])
+        self.progress = Progress(**facts["progress"])
+        return facts
+
+    def _schedule(self) -> float:
+        """Linear warm-up, then half a cosine to a hundredth over the steps or minutes that are allowed."""
+        limits, step = self.config.train, self.progress.step
+        warm = min(1.0, (step + 1) / max(1, limits.warmup_steps))
+        share = step / limits.max_steps
+        if limits.max_minutes is not None:
+            share = max(share, self.progress.elapsed_s / (60 * limits.max_minutes))
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+    def _update_average(self) -> None:
+        """Exponential moving average of weights and batch statistics; short at first, to forget the random start."""
+        decay = min(self.config.train.ema_decay, (1 + self.progress.step) / (10 + self.progress.step))
+        with torch.no_grad():
+            for mean, now in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
+                if mean.dtype.is_floating_point:
+                    mean.lerp_(now, 1 - decay)
+                else:
+                    mean.copy_(now)
+
+
+def _finite(loss: float) -> float:
+    if not math.isfinite(loss):
+        raise DataError(f"training diverged: got a loss of {loss}, expected a finite one: lower train.learning_rate")
+    return round(loss, 5)
