@@ -88,6 +88,8 @@ def words_of(row: dict) -> list[str]:
 
 def train(word: str, clips: Path, bundle: Path, arguments: argparse.Namespace) -> None:
     options: list[object] = ["--config", arguments.config, "--out", bundle]
+    if arguments.start_from:
+        options += ["--start-from", arguments.start_from]
     if arguments.max_steps:
         options += ["--max-steps", arguments.max_steps]
     if not arguments.fresh:
@@ -129,6 +131,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--takes", type=int, default=0)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--config", default="default")
+    parser.add_argument("--start-from", type=Path, help="a backbone that has not heard the word")
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--name", help="of the bundle's folder, to keep several")
     parser.add_argument("--json", action="store_true")

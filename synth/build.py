@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from synth.bank import Bank, Progress, open_bank
-from synth.recipe import Pool, draw, pools
+from synth.pool import Pool, draw_weight, pools, stretch_samples
+from synth.recipe import draw
 from synth.recordings import Rejected, TakeRules, clip_folders, is_added, required_kinds, scan
 from synth.render import render
 from synth.splits import Segment, split
@@ -23,6 +24,7 @@ from wakeword.errors import DataError
 BATCH_EXAMPLES = 8  # go to a worker at a time
 OWN_SHARE = 0.6  # of the activates drawn, at most, from takes that were added ...
 OWN_HALF = 10  # ... half of that with so many takes
+REAL_SHARE = 0.2  # of the negatives drawn, from recordings that were added to a phrase that only synthesizers say
 Result = TypeVar("Result")
 
 
@@ -78,6 +80,8 @@ def open_clips(
 
     `added` are further folders by kind: a user's takes among spoken ones (of several phrases in a sub-folder each),
     their home, their noise. Of the activates drawn, k takes that were added make up k / (k + OWN_HALF) * OWN_SHARE.
+    Without such takes, negatives that were added make up REAL_SHARE: where all that is real is a negative, a network
+    learns to tell people from synthesizers instead of words from words.
 
     Raises DataError when a folder is missing or empty, when nothing usable is left of a kind, or
     when there is too little of it for both training and validation.
@@ -95,7 +99,9 @@ def open_clips(
         if not any(take.label == phrase for take in bank.takes):
             raise DataError(f"{folders['activates'][0]}: got no usable recording of {phrase!r}, expected at least 2")
     sides = split(bank.takes, config.synth.validation_fraction, config.synth.seed, config.audio.sample_rate_hz)
-    times = {take: n for side in sides.values() for take, n in _own_times(side.get("activates", [])).items()}
+    own = {take: n for side in sides.values() for take, n in _own_times(side.get("activates", [])).items()}
+    real = {take: n for side in sides.values() for take, n in _real_times(side.get("negatives", []), config).items()}
+    times = own if any(is_added(take.id) for take in bank.takes if take.kind == "activates") else real
     return Clips(config, bank, wanted, sides, rejected, times)
 
 
@@ -107,6 +113,19 @@ def _own_times(activates: Sequence[Segment]) -> dict[str, float]:
         return {}
     share = OWN_SHARE * len(added) / (len(added) + OWN_HALF)
     return dict.fromkeys(added, max(1.0, share / (1 - share) * others / len(added)))
+
+
+def _real_times(negatives: Sequence[Segment], config: Config) -> dict[str, float]:
+    """How often added negatives are drawn for once that they would be by their length."""
+    longest = stretch_samples(config)
+    added, others = (
+        sum(draw_weight(segment, longest) for segment in negatives if is_added(segment.take.id) == own)
+        for own in (True, False)
+    )
+    if not added or not others:
+        return {}
+    times = min(1.0, REAL_SHARE / (1 - REAL_SHARE) * others / added)
+    return {segment.take.id: times for segment in negatives if is_added(segment.take.id)}
 
 
 def _nothing_left(kind: str, folder: Path, rejected: Sequence[Rejected]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from synth.codecs import Codec
+from synth.pool import Pool
 from synth.rooms import RecordedRoom, Room
 from synth.splits import SPLITS, Segment
 from synth.transforms import Band, Filter, Scramble, Speed, VocalTract
@@ -16,7 +16,6 @@ from wakeword.clips import ANY_PHRASE
 from wakeword.config import Config
 from wakeword.sections import Section
 
-SHORTEST_WEIGHT = 0.2  # a word of one second is drawn this often for once that a stretch of full length is
 PLACEMENT_TRIES = 50  # then the event is left out: the example is full
 SCRAMBLED_SHARE = 0.25  # of the negatives made of activates: the whole word with its parts in another order
 JOINED_SHARE = 0.7  # of the others: joined to other speech, as if they were part of another word
@@ -74,38 +73,6 @@ class Recipe(Section):
     """How far above full scale the peaks would be if they were not cut off there; None for no clipping."""
     headroom_db: float = 0.0
     """No draw: what `render` had to take off at the end to keep the peaks below full scale."""
-
-
-class Pool:
-    """The segments of one kind on one side, and how often each is drawn."""
-
-    def __init__(
-        self, segments: Sequence[Segment], stretch_samples: int | None = None, times: Mapping[str, float] | None = None
-    ) -> None:
-        """Labels are drawn equally often; with `stretch_samples`, segments by their length, within reason.
-
-        `times` says of some recordings how many times as often as that they are drawn.
-        """
-        self.segments = list(segments)
-        if stretch_samples:
-            weights = np.array([min(max(s.samples / stretch_samples, SHORTEST_WEIGHT), 10.0) for s in self.segments])
-        else:
-            counts = Counter(s.take.label for s in self.segments)
-            weights = np.array([1.0 / counts[s.take.label] for s in self.segments])
-        if times:
-            weights *= [times.get(s.take.id, 1.0) for s in self.segments]
-        self._cumulative = np.cumsum(weights)
-
-    def choose(self, rng: np.random.Generator) -> Segment:
-        at = rng.random() * self._cumulative[-1]
-        return self.segments[min(int(np.searchsorted(self._cumulative, at, side="right")), len(self.segments) - 1)]
-
-
-def pools(segments: dict[str, list[Segment]], config: Config, times: Mapping[str, float]) -> dict[str, Pool]:
-    """A pool for each kind that has segments; `times` is that of `Pool`."""
-    negative_samples = round(config.synth.negative_s[1] * config.audio.sample_rate_hz)
-    stretch = {"negatives": negative_samples, "backgrounds": config.example_samples}
-    return {kind: Pool(found, stretch.get(kind), times) for kind, found in segments.items() if found}
 
 
 def draw(index: int, split: str, sources: dict[str, Pool], config: Config) -> Recipe:

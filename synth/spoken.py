@@ -22,7 +22,7 @@ from synth.bank import cache_folder
 from synth.phonemes import Pronunciation, near_misses, warnings
 from synth.phrases import SENTENCES, manners, nonsense
 from synth.voices import Spoken, VoiceEngine
-from synth.voices.espeak import FOREIGN, EspeakEngine, accents, espeak_clips, voices
+from synth.voices.espeak import FOREIGN, EspeakEngine, EspeakParams, accents, espeak_clips, voices
 from synth.voices.speaking import ESPEAK, open_voice, speak
 from wakeword.audio import db_to_gain, read, rms, speech_activity, write
 from wakeword.clips import Event
@@ -79,6 +79,23 @@ def phrase_warnings(phrase: str, language: str = "en") -> list[str]:
     _check_phrase(phrase)
     (said,), sentences = _pronounced([phrase], language)
     return warnings(said, sentences)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a phrase sounds: in the International Phonetic Alphabet, once an accent, and how long it takes."""
+
+    ipa: tuple[str, ...]
+    seconds: float
+
+
+def reading(phrase: str, language: str = "en") -> Reading:
+    """A phrase as espeak reads it in all accents of a language; its length is that of the first one."""
+    _check_phrase(phrase)
+    names = accents(language)
+    engine = EspeakEngine(names=names)
+    said = engine.speak(phrase, EspeakParams(voice=names[0]))
+    return Reading(tuple(dict.fromkeys(engine.ipa(phrase, name) for name in names)), len(said) / engine.sample_rate_hz)
 
 
 def speak_clips(

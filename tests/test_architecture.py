@@ -28,13 +28,14 @@ FROM_WAKEWORD = {
 # Inside wakeword: a file or folder imports only from lines above its own.
 FLOORS = (
     {"errors", "sections"},
-    {"config", "files"},
-    {"audio"},
+    {"config", "files", "phones"},
+    {"audio", "path"},
     {"clips", "detector", "features", "prefetch"},
-    {"bundle", "labels", "metrics", "sources"},
+    {"bundle", "graph", "labels", "metrics", "sources"},
     {"batches", "checkpoint", "info", "microphone", "model", "stream"},
     {"chime", "export", "hardness", "listener", "run", "trials", "validate"},
-    {"evaluation", "train"},
+    {"backbone", "evaluation"},
+    {"enroll", "train"},
     {"evaluate", "report"},
     {"calibrate"},
     {"__init__"},
@@ -45,6 +46,7 @@ FLOORS = (
 # Packages that a listener does without: the only files that may import them as they load.
 HEAVY = {
     "torch": {
+        "wakeword.backbone",
         "wakeword.batches",
         "wakeword.model",
         "wakeword.run",

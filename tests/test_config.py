@@ -38,7 +38,7 @@ def test_the_packaged_configurations_are_known_by_name() -> None:
         ("gru_units = [96, 96]", "gru_units = []", r"model\.gru_units"),
         ("dropout = 0.1", "dropout = 1.0", r"model\.dropout: got 1\.0, .*less than 1"),
         ("threshold = 0.5", "threshold = 1.5", r"detector\.threshold: got 1\.5"),
-        ("snr_db = [0.0, 30.0]", "snr_db = [30.0, 0.0]", r"snr_db: a range is \[low, high\], got \[30\.0, 0\.0\]"),
+        ("snr_db = [0.0, 60.0]", "snr_db = [60.0, 0.0]", r"snr_db: a range is \[low, high\], got \[60\.0, 0\.0\]"),
         ("activates = [0, 2]", "activates = [0.5, 2]", r"synth\.activates"),
         ('kind = "log_mel"', 'kind = "wavelet"', r"features: got .*"),
         ("high_hz = 7600.0", "high_hz = 9000.0", r"high_hz 9000\.0 is above half the sample rate"),

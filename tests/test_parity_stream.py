@@ -6,12 +6,14 @@ import pytest
 from tests.signals import speech_like
 from wakeword.config import load_config
 from wakeword.features import compute, tables, zero_state
+from wakeword.phones import PHONES, phones
 
 torch = pytest.importorskip("torch", reason="the network is torch: install the extra 'train'")
 
 from wakeword.bundle import Card, read_bundle  # noqa: E402
 from wakeword.export import PARITY_TOLERANCE, export, graph_metadata, run_graph  # noqa: E402
 from wakeword.model import WakeModel, folded_weights, model_from_weights, stream_logits  # noqa: E402
+from wakeword.path import Paths, path_scores  # noqa: E402
 
 CONFIGS = ["default", "activate", "tiny"]
 FLOAT32 = 2e-6  # of logits near 1: one rounding, in another order
@@ -88,6 +90,23 @@ def test_two_phrases_have_two_columns() -> None:
     assert weights["head.bias"].shape == (2,)
     assert probabilities.shape[1] == 2
     assert graph_metadata(card)["phrases"] == '["a", "b"]'
+
+
+def test_paths_through_phones_in_onnx_equal_numpy_for_any_chunking() -> None:
+    config, said = load_config("default"), [[phones("heɪkəmpjutə"), phones("hekɑmpjutɜɹ")], [phones("stɑp")]]
+    torch.manual_seed(2)
+    model = WakeModel(config, len(PHONES)).eval()
+    with torch.no_grad():
+        model.head.weight *= 20.0  # so that one phone a step is likely, and which one changes
+    card = Card(phrases=["a", "b"], thresholds=[0.5] * 2, phrase_s=[0.5] * 2, paths=said, config=config, provenance={})
+    graph, _, _ = export(model, card)
+    pcm = speech("default", 60)
+    logits = stream_logits(model, torch.from_numpy(pcm)[None], len(pcm))[0]
+    expected = path_scores(torch.softmax(logits, dim=1).numpy(), Paths.of(said))
+    assert expected.max() > 0.01
+    for chunks in ([1], [4], [60], [1, 5, 2]):
+        got = run_graph(graph, pcm, [steps * config.step_samples for steps in chunks])
+        np.testing.assert_allclose(got, expected, rtol=0.0, atol=PARITY_TOLERANCE)
 
 
 def test_export_refuses_a_graph_that_differs_from_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from synth_clips import RATE_HZ, db, make_clips, noise, plain, syllables, tiny
 from synth import open_clips, render
 from synth.bank import Take
 from synth.build import Clips
-from synth.recipe import Pool, Recipe, draw
+from synth.pool import Pool
+from synth.recipe import Recipe, draw
 from synth.render import background, dry_event
 from synth.rooms import Room
 from synth.splits import Segment

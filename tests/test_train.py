@@ -14,12 +14,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
 import wakeword  # noqa: E402
+from wakeword.backbone import load_backbone  # noqa: E402
 from wakeword.batches import TrainingData  # noqa: E402
 from wakeword.bundle import read_bundle  # noqa: E402
 from wakeword.checkpoint import load  # noqa: E402
 from wakeword.clips import Event, Example  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
-from wakeword.errors import DataError  # noqa: E402
+from wakeword.errors import ConfigError, DataError  # noqa: E402
 from wakeword.train import WakeRun, train  # noqa: E402
 
 RATE_HZ = 16000
@@ -151,3 +152,31 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
     np.testing.assert_allclose(second.weights()["head.weight"], first.weights()["head.weight"], atol=0.05)
     with pytest.raises(DataError, match="expected that of an earlier training run"):
         train(config, chirps(config), tmp_path / "third", start_from=tmp_path)
+
+
+def test_frozen_layers_keep_the_weights_they_began_with(tmp_path: Path) -> None:
+    config = tiny(max_steps=2, validate_every_steps=2)
+    first = train(config, chirps(config), tmp_path / "first")
+    frozen = tiny(max_steps=3, validate_every_steps=3, frozen_layers=1)
+    second = train(frozen, chirps(frozen), tmp_path / "second", start_from=tmp_path / "first")
+    before, after = first.weights(), second.weights()
+    for name in ("conv.weight", "conv.bias"):
+        np.testing.assert_array_equal(after[name], before[name])
+    assert np.abs(after["gru.0.weight_hh"] - before["gru.0.weight_hh"]).max() > 0
+
+
+def test_a_word_begins_with_the_packaged_backbone_where_the_configuration_says_so(tmp_path: Path) -> None:
+    config = override(
+        load_config("default"),
+        audio={"example_s": 3.0},
+        train={"max_steps": 1, "batch_size": 4, "validation_examples": 24, "calibration_examples": 24},
+    )
+    run = WakeRun(config, chirps(config), tmp_path)
+    backbone = load_backbone()
+    for name, value in run.model.named_parameters():
+        if not name.startswith("head"):
+            torch.testing.assert_close(value.data, backbone.weights[name])
+    assert run.start_from == backbone.name
+    other = override(config, model={"gru_units": [8]})
+    with pytest.raises(ConfigError, match="not the backbone's"):
+        WakeRun(other, chirps(other), tmp_path / "other")

@@ -28,7 +28,7 @@ from wakeword.errors import BundleError
 from wakeword.files import replacing, write_bytes
 from wakeword.sections import Section
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 knew no paths
 CARD, GRAPH, WEIGHTS, GOLDEN = "model.json", "model.onnx", "weights.safetensors", "golden.npz"
 
 
@@ -39,14 +39,17 @@ class Card(Section):
     phrases: list[str] = Field(min_length=1)
     thresholds: list[Annotated[float, Field(gt=0.0, lt=1.0)]]
     phrase_s: list[float] = Field(description="typical length of each phrase; a detection's start is its end less this")
+    paths: list[list[list[int]]] = Field([], description="of enrolled phrases: pronunciations as lists of phones")
     config: SystemConfig
     provenance: dict[str, Any] = Field(description="what it was trained on, and how it did on held-out examples")
     sha256: dict[str, str] = Field(default_factory=dict, description="of the other files")
 
     def fingerprint(self) -> str:
-        """Identifies what the graph must agree with: front end, network and phrases."""
-        parts = [self.config.audio.sample_rate_hz, self.config.features.model_dump(), self.config.model.model_dump()]
-        return hashlib.sha256(json.dumps([*parts, self.phrases], sort_keys=True).encode()).hexdigest()[:16]
+        """Identifies what the graph must agree with: front end, network, phrases and their paths."""
+        config = self.config
+        parts = [config.audio.sample_rate_hz, config.features.model_dump(), config.model.model_dump(), self.phrases]
+        parts += [self.paths] if self.paths else []
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class Bundle:
         """float32 arrays by name, in torch's layouts and gate order (r, z, n):
 
         conv.weight [C, F, kernel], conv.bias [C], gru.i.weight_ih [3H, I], gru.i.weight_hh [3H, H], gru.i.bias_ih [3H],
-        gru.i.bias_hh [3H], head.weight [K, H], head.bias [K]. Raises BundleError if the file is not readable.
+        gru.i.bias_hh [3H], head.weight [K, H], head.bias [K]. Where the card has paths, the head's outputs are the
+        phones of `wakeword.phones` instead of phrases. Raises BundleError if the file is not readable.
         """
         try:
             return safetensors.numpy.load(_read_file(self.path / WEIGHTS))

@@ -7,6 +7,7 @@ ever trained on). Where dropout and batch norm stand follows the seed system.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,8 @@ class FrontEnd(nn.Module):
         self.register_buffer("bin_gain", torch.tensor(t.bin_gain, dtype=torch.float32), persistent=False)
         mix = None if t.mix is None else torch.tensor(t.mix, dtype=torch.float32)
         self.register_buffer("mix", mix, persistent=False)
+        mask = None if t.norm is None else torch.tensor(t.norm.mask, dtype=torch.float32)
+        self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, pcm: Tensor, carried: Tensor, norm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """pcm [B, N], carried [B, P], norm [B, F + 1] -> frames [B, F, T], and the next carried and norm."""
@@ -63,8 +66,9 @@ class FrontEnd(nn.Module):
         decay = (1 - rule.keep) * powers[age.clamp(min=0)].tril()
         ones = torch.ones_like(energy[:, :, :1])
         sums = decay @ torch.cat([energy, ones], dim=2) + powers[1:, None] * norm[:, None, :]
-        mean = sums[:, :, :-1] / sums[:, :, -1:]
-        return torch.log((energy + rule.floor) / (mean + rule.floor) + rule.offset), sums[:, -1]
+        mean = sums[:, :, :-1] / sums[:, :, -1:] + rule.floor
+        hidden = mean.sum(dim=2, keepdim=True) * self.mask
+        return torch.log((energy + rule.floor + hidden) / (mean + hidden) + rule.offset), sums[:, -1]
 
 
 class WakeModel(nn.Module):
@@ -97,6 +101,12 @@ class WakeModel(nn.Module):
         """The state at the start of a training example: no samples and no frames before the first."""
         zeros = self.zero_state(batch)
         return zeros._replace(pcm=zeros.pcm[:, :0], conv=zeros.conv[:, :, :0])
+
+    def freeze(self, layers: int) -> None:
+        """Keeps the weights and batch statistics of so many layers as they are: the convolution, then the GRUs."""
+        parts = [(self.conv, self.conv_norm), *zip(self.gru, self.gru_norm, strict=True)]
+        for module in chain.from_iterable(parts[:layers]):
+            module.eval().requires_grad_(False)
 
     def forward(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
         """pcm float32 [B, N] in -1..1 -> logits [B, T, K] and the next state."""

@@ -56,10 +56,12 @@ class Run(ABC, Generic[Batch]):
         self.config, self.out = config, out
         self.path = out / CHECKPOINT
         self.model = model.train()
+        model.freeze(config.train.frozen_layers)
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
-        decayed = [p for p in model.parameters() if p.ndim > 1]
-        plain = [p for p in model.parameters() if p.ndim == 1]
+        learning = [p for p in model.parameters() if p.requires_grad]
+        decayed = [p for p in learning if p.ndim > 1]
+        plain = [p for p in learning if p.ndim == 1]
         groups = [
             {"params": decayed, "weight_decay": config.train.weight_decay},
             {"params": plain, "weight_decay": 0.0},

@@ -69,6 +69,7 @@ class LogMelConfig(Section):
     norm_time_constant_s: float = Field(gt=0.0, description="of the running mean that each energy is divided by")
     norm_floor_dbfs: float = Field(le=0.0, description="level below which a band counts as silent")
     norm_range_db: float = Field(gt=0.0, description="how far below the running mean differences still count")
+    mask_db: float | None = Field(None, le=0.0, description="level of the white noise that hides what lies below it")
 
     @property
     def bins(self) -> int:
@@ -178,3 +179,5 @@ class TrainConfig(Section):
     calibration_examples: int = Field(ge=1, description="held-out examples on which the threshold is chosen at the end")
     patience: int = Field(ge=1, description="validations without progress before training stops")
     target_fa_per_hour: float = Field(gt=0.0)
+    backbone: bool = Field(False, description="begin with the packaged backbone's weights")
+    frozen_layers: int = Field(0, ge=0, description="the convolution and the first GRUs that keep what they began with")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from wakeword import checkpoint
+from wakeword.backbone import PACKAGED, load_backbone
 from wakeword.batches import Batch, TrainingData, batches
 from wakeword.bundle import Bundle, Card, write_bundle
 from wakeword.clips import Example, PhraseLengths
@@ -38,7 +39,8 @@ def train(
 ) -> Bundle:
     """Trains and writes a bundle into `out`; resumes from `out/training/` if an earlier run was cut off there.
 
-    `start_from` is the folder of an earlier run of the same network, whose best weights this one begins with.
+    `start_from` is the folder of an earlier run of the same network, whose best weights this one begins with, or the
+    file of a backbone; without it `config.train.backbone` says whether it is the packaged backbone.
     `report` is called with one dict for every few steps ("step") and every validation ("validation").
     Raises FileError if `out` cannot be written or another run is writing it, DataError if it holds a run with another
     configuration or other clips, or if training diverges.
@@ -55,12 +57,10 @@ class WakeRun(Run[Batch]):
     def __init__(self, config: Config, data: TrainingData, out: Path, start_from: str | Path | None = None) -> None:
         torch.manual_seed(config.train.seed)
         model = WakeModel(config, len(data.phrases))
-        if start_from is not None:
-            _begin_with(model, Path(start_from))
+        self.start_from = _begin(model, config, start_from)
         super().__init__(config, model, out)
         self.data = data
         self.held_out: list[Example] = []
-        self.start_from = None if start_from is None else Path(start_from).name
         self.identity = _identity(config, data, self.start_from)
         facts = self.restore()
         self.hardness, self.times = Hardness(facts.get("peaks")), facts.get("times", {})
@@ -120,6 +120,18 @@ class WakeRun(Run[Batch]):
     def _calibrate(self, model: WakeModel, lengths: PhraseLengths) -> Validation:
         held_out = self.data.validation(self.config.train.calibration_examples)
         return validate(model, lengths.watch(held_out), self.data.phrases, self.config)
+
+
+def _begin(model: WakeModel, config: Config, start_from: str | Path | None) -> str | None:
+    """Puts the weights into a model that it is to begin with; returns where they come from."""
+    if start_from is not None and not Path(start_from).is_file():
+        _begin_with(model, Path(start_from))
+        return Path(start_from).name
+    if start_from is None and not config.train.backbone:
+        return None
+    backbone = load_backbone(start_from or PACKAGED)
+    backbone.put_into(model, config)
+    return backbone.name
 
 
 def _begin_with(model: WakeModel, folder: Path) -> None:

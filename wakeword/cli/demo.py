@@ -21,12 +21,12 @@ def command(
 
     Writes the stream it listened to as demo.wav, and its score curve as demo.png, into the current folder.
     """
-    from wakeword.cli.training import QUICK, open_clips, rendered, reporter, spoken_clips, train_bundle
+    from wakeword.cli.training import QUICK, open_clips, rendered, reporter, spoken_clips, train_bundle, typed
     from wakeword.config import load_config, override
 
     report = reporter(as_json)
-    config = override(load_config("default"), **QUICK)
-    config = override(config, train={"max_minutes": minutes, "max_steps": 10000})
+    config = typed(override(load_config("default"), **QUICK))
+    config = override(config, train={"max_minutes": minutes})
     opened = open_clips(spoken_clips([phrase], report), config, [phrase], report)
     train_bundle(config, rendered(opened, config, workers), out, report)
     report({"event": "heard", **listen_to_unheard_voices(phrase, out), "picture": str(PICTURE), "wav": str(WAV)})

@@ -31,7 +31,7 @@ def command(
     lang: Language = "en",
     voice: Voices = None,
     config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
-    start_from: Annotated[Path | None, typer.Option(help="An earlier run, whose weights to begin with.")] = None,
+    start_from: Annotated[Path | None, typer.Option(help="An earlier run, or a backbone, to begin with.")] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder. Default: models/PHRASE.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: half the cores.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A first try in minutes: misses more, wakes more.")] = False,
@@ -51,8 +51,9 @@ def command(
     added = {"activates": takes, "negatives": negatives, "backgrounds": backgrounds, "rooms": rooms}
     added = {kind: folders for kind, folders in added.items() if folders}
     _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(added))
+    unheard = not (clips or data or takes)
     settings = _settings(
-        config, quick, max_minutes=max_minutes, max_steps=max_steps, target_fa_per_hour=target_fa_per_hour
+        config, quick, unheard, max_minutes=max_minutes, max_steps=max_steps, target_fa_per_hour=target_fa_per_hour
     )
     report = reporter(as_json)
     if data:
@@ -65,11 +66,12 @@ def command(
     train_bundle(settings, examples, out, report, start_from)
 
 
-def _settings(name: str, quick: bool, **limits: float | None) -> Config:
-    from wakeword.cli.training import QUICK
+def _settings(name: str, quick: bool, unheard: bool, **limits: float | None) -> Config:
+    from wakeword.cli.training import QUICK, typed
     from wakeword.config import load_config, override
 
     config = override(load_config(name), **(QUICK if quick else {}))
+    config = typed(config) if unheard else config
     return override(config, train={name: value for name, value in limits.items() if value is not None})
 
 

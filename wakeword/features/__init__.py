@@ -16,15 +16,20 @@ from wakeword.config import SystemConfig
 
 @dataclass(frozen=True)
 class RunningNorm:
-    """y = log((e + floor) / (mean + floor) + offset), with mean the running mean of each band's energy e.
+    """y = log((e + floor + hidden) / (mean + floor + hidden) + offset); mean is the running mean of a band's energy e.
 
     The mean is bias-corrected: sum and weight both start at zero, so the very first frame is its own mean, and a gain
     on the signal cancels from that frame on (down to `floor`, the energy of a band that counts as silent).
+
+    `hidden` is `mask` [F] times the sum of (mean + floor) over all bands. It works as white noise would that follows
+    the signal's level: what lies below it, the hiss of one microphone or the artefacts of one codec, cannot be learned,
+    nor mislead. A mask of zeros hides nothing.
     """
 
     keep: float
     floor: float
     offset: float
+    mask: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def compute(t: Tables, pcm: np.ndarray, state: FeatureState) -> tuple[np.ndarray
             energy = energy @ t.mix
         if t.norm is not None:
             norm = t.norm.keep * norm + (1 - t.norm.keep) * np.append(energy, 1.0)
-            mean = norm[:-1] / norm[-1]
-            energy = np.log((energy + t.norm.floor) / (mean + t.norm.floor) + t.norm.offset)
+            mean = norm[:-1] / norm[-1] + t.norm.floor
+            hidden = mean.sum() * t.norm.mask
+            energy = np.log((energy + t.norm.floor + hidden) / (mean + hidden) + t.norm.offset)
         output[i] = energy
     return output, FeatureState(samples[frames * t.hop_samples :], norm)

@@ -16,12 +16,15 @@ def tables(config: LogMelConfig, sample_rate_hz: int) -> Tables:
     """A periodic Hann window, the unit above, the mel bands and the running mean's constants."""
     window = np.hanning(config.window_samples + 1)[:-1]
     gain = np.full(config.fft_samples // 2 + 1, (2.0 / window.sum()) ** 2)
+    bands = mel_bands(config, sample_rate_hz)
+    white = gain @ bands  # how white noise spreads over the bands
     norm = RunningNorm(
         keep=float(np.exp(-config.hop_samples / (config.norm_time_constant_s * sample_rate_hz))),
         floor=10.0 ** (config.norm_floor_dbfs / 10),
         offset=10.0 ** (-config.norm_range_db / 10),
+        mask=white / white.sum() * (0.0 if config.mask_db is None else 10.0 ** (config.mask_db / 10)),
     )
-    return Tables(window, config.hop_samples, config.fft_samples, gain, mel_bands(config, sample_rate_hz), norm)
+    return Tables(window, config.hop_samples, config.fft_samples, gain, bands, norm)
 
 
 def mel_bands(config: LogMelConfig, sample_rate_hz: int) -> np.ndarray:

@@ -1,0 +1,237 @@
+"""Trains the backbone that this package ships, on transcribed speech of people and of synthesizers.
+
+    python benchmarks/backbone.py --audio AUDIO --work DIR [--leave-out operator,voyager] [--start-from FILE]
+
+AUDIO is a folder with `manifest.jsonl` (path, kind, set, speaker, text, label, start_s, end_s). Of it are used calls,
+isolated words and ready synthetic clips, but nothing of the callers and speakers that are held out for tests (see
+`benchmarks/people.py`), and no clip that contains one of the words to leave out: of a sentence with such a word the
+parts before and after it. Besides that espeak, flite and festival, where these programs are installed, read words and
+sentences, and espeak also nonsense by the rules of other languages. The result is DIR/run/backbone.safetensors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
+
+from benchmarks.athena import HELD_OUT_NOISE, held_out_speech, link  # noqa: E402
+from benchmarks.people import is_tested, words_of  # noqa: E402
+from synth import open_clips, stream  # noqa: E402
+from synth.phrases import SENTENCES, nonsense  # noqa: E402
+from synth.voices.espeak import FOREIGN, EspeakEngine, espeak_clips, voices  # noqa: E402
+from wakeword import checkpoint  # noqa: E402
+from wakeword.audio import read, write  # noqa: E402
+from wakeword.backbone import PACKAGED, Backbone, Speech, train_backbone  # noqa: E402
+from wakeword.cli.training import reporter  # noqa: E402
+from wakeword.config import Config, load_config, override  # noqa: E402
+from wakeword.enroll import measured_thresholds  # noqa: E402
+from wakeword.model import stream_logits  # noqa: E402
+from wakeword.phones import phones  # noqa: E402
+
+RATE_HZ = 16000
+MARGIN_S = 0.06  # left out on both sides of a word that must not be heard
+MAX_PIECE_S, PHONES_PER_S = 7.0, (2.5, 22.0)  # what is longer, or whose text cannot be right, is left out
+ENGLISH, NONSENSE, OTHERS = 8000, 3000, 500  # clips of espeak, of it in other languages, of each other voice
+FLITE = ("kal16", "awb", "rms", "slt")
+FESTIVAL = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
+SHARES = {"calls": 0.32, "words": 0.14, "hmm": 0.14, "espeak": 0.18, "nonsense": 0.05, "flite": 0.07, "festival": 0.07}
+SHARES["takes"] = 0.04  # of the draws, by audio: people are few, so they are drawn often
+PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 30, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`
+TAKES = ("precise_android", "precise_hey_chatterbox", "precise_ey_ordenador", "precise_athena", "precise_amelia")
+
+
+def main() -> int:
+    arguments = _arguments()
+    clips = arguments.work / "clips"
+    if not (clips / "said.json").exists():
+        shutil.rmtree(clips, ignore_errors=True)
+        Transcribed(clips, [word for word in arguments.leave_out.split(",") if word]).fill(arguments.audio)
+    limits = {name: value for name, value in vars(arguments).items() if name.startswith("max_") and value}
+    config = override(load_config("backbone"), train=limits)
+    run = arguments.work / "run"
+    backbone = train_backbone(config, speech(clips, config), run, reporter(False), arguments.start_from)
+    facts = {**backbone.facts, "path_thresholds": thresholds(backbone, config, arguments.audio)}
+    checkpoint.save(run / PACKAGED.name, {"backbone": backbone.weights}, facts)
+    return 0
+
+
+def thresholds(backbone: Backbone, config: Config, audio: Path) -> dict:
+    """What `enroll` needs: how loud phrases that nobody says get on speech of people who are not kept for tests."""
+    model, engine, rng = backbone.model(config), EspeakEngine(names=["en-us"]), np.random.default_rng(9)
+    by_count: defaultdict[int, list[list[int]]] = defaultdict(list)
+    while sum(map(len, by_count.values())) < PHRASES * len(PHRASE_PHONES):
+        said = phones(engine.ipa(nonsense(rng, int(rng.integers(1, 4))), "en-us"))
+        if len(said) in PHRASE_PHONES and len(by_count[len(said)]) < PHRASES:
+            by_count[len(said)].append(said)
+    posteriors = []
+    for row in map(json.loads, (audio / "manifest.jsonl").read_text("utf-8").splitlines()):
+        if row["kind"] in ("speech", "words") and _is_for_training(row):
+            pcm = torch.from_numpy(read(audio / row["path"], RATE_HZ))[None]
+            whole = pcm[:, : pcm.shape[1] // config.step_samples * config.step_samples]
+            posteriors.append(torch.softmax(stream_logits(model, whole, whole.shape[1])[0], dim=1).numpy())
+    phrases = [said for found in by_count.values() for said in found]
+    return measured_thresholds(posteriors, phrases, config.step_ms / 1000.0, RATES_PER_HOUR)
+
+
+def speech(clips: Path, config: Config) -> Speech:
+    """The clips as examples, each source drawn by its share."""
+    said = {source: (kind, numbers) for source, (kind, numbers) in json.loads(
+        (clips / "said.json").read_text("utf-8")
+    ).items()}  # fmt: skip
+    opened = open_clips(clips, config, ["good morning"], lambda done, total: None)
+    hours: defaultdict[str, float] = defaultdict(float)
+    for segment in (segments := opened.splits["train"]["negatives"]):
+        hours[said[segment.take.id][0]] += segment.samples
+    times = {
+        s.take.id: SHARES[kind] / hours[kind] * sum(hours.values()) for s in segments if (kind := said[s.take.id][0])
+    }
+    return Speech(
+        train=lambda start: stream(opened, config, "train", start, workers=1, times=times),
+        validation=lambda count: stream(opened, config, "validation", 0, count, workers=1),
+        said={source: numbers for source, (_, numbers) in said.items()},
+        provenance={
+            "clips": opened.summary(),
+            "files": dict(Counter(kind for kind, _ in said.values())),
+            "shares": SHARES,
+        },
+    )
+
+
+class Transcribed:
+    """A folder of clips, and what is said in each: said.json, {id: [kind, phones]}."""
+
+    def __init__(self, folder: Path, left_out: list[str]) -> None:
+        self.folder, self.negatives = folder, folder / "negatives"
+        self.left_out = [word.lower().replace(" ", "") for word in left_out]
+        self.said: dict[str, tuple[str, list[int]]] = {}
+        self.engine = EspeakEngine(names=["en-us", "en-gb-x-rp", "es", *voices(), *voices(FOREIGN)])
+        self.rng = np.random.default_rng(5)
+
+    def fill(self, audio: Path) -> None:
+        rows = [json.loads(line) for line in (audio / "manifest.jsonl").read_text("utf-8").splitlines()]
+        vocabulary = sorted({word for row in rows if _is_for_training(row) for word in self._recorded(row, audio)})
+        sentences = [self._sentence(vocabulary) for _ in range(ENGLISH)]
+        made_up = [nonsense(self.rng, int(self.rng.integers(2, 6))) for _ in range(NONSENSE)]
+        for kind, texts, names in (("espeak", sentences, voices()), ("nonsense", made_up, voices(FOREIGN))):
+            for clip in espeak_clips(texts, self.negatives / kind, len(texts), 11, names).clips:
+                self._note(clip.path, kind, clip.text, clip.path.parent.name)
+        for name in FLITE if shutil.which("flite") else ():
+            self._flite(name, [self._sentence(vocabulary) for _ in range(OTHERS)])
+        for name in FESTIVAL if shutil.which("festival") else ():
+            self._festival(name, [self._sentence(vocabulary) for _ in range(OTHERS)])
+        espeak_clips(["good morning"] * 4, self.folder / "activates", 4, 1)  # never drawn: there must be some
+        for row in rows:
+            if row["kind"] == "noise" and row["set"] not in HELD_OUT_NOISE:
+                link(audio / row["path"], self.folder / "backgrounds" / row["set"] / Path(row["path"]).stem)
+            if row["kind"] == "rooms":
+                link(audio / row["path"], self.folder / "rooms")
+        (self.folder / "said.json").write_text(json.dumps(self.said), "utf-8")
+
+    def _recorded(self, row: dict, audio: Path) -> Iterator[str]:
+        """Links one recording, or cuts it around a word to leave out. Yields the words in it."""
+        text = " ".join(words_of(row))
+        if row["set"] == "wuw2":
+            yield from self._call(row, audio / row["path"], text)
+        elif row["set"] == "english_ccc" and self._clean(row["label"]):
+            self._link(audio / row["path"], row["speaker"], "words", row["label"], "en-gb-x-rp")
+            yield row["label"].lower()
+        elif row["kind"] == "tts" and self._clean(text):
+            self._link(audio / row["path"], f"hmm{zlib.crc32(row['path'].encode()) % 40}", "hmm", text)
+        elif row["set"] in TAKES and self._clean(row["label"]):
+            self._link(
+                audio / row["path"], row["set"], "takes", row["label"], "es" if "ordenador" in row["set"] else "en-us"
+            )
+
+    def _call(self, row: dict, path: Path, text: str) -> Iterator[str]:
+        pcm, words = read(path, RATE_HZ), text.split()
+        if self._clean(text):
+            pieces = [(0.0, len(pcm) / RATE_HZ, words)]
+        else:
+            at = [i for i, word in enumerate(words) if not self._clean(word)]
+            if row["kind"] == "words" or len(at) != 1:
+                return
+            before, after = float(row["start_s"]) - MARGIN_S, float(row["end_s"]) + MARGIN_S
+            pieces = [(0.0, before, words[: at[0]]), (after, len(pcm) / RATE_HZ, words[at[0] + 1 :])]
+        for number, (start_s, end_s, said) in enumerate(pieces):
+            sounds, seconds = self._phones(" ".join(said), "en-us") if said else [], end_s - start_s
+            slow, fast = PHONES_PER_S
+            alone = row["kind"] == "words"
+            if sounds and seconds <= MAX_PIECE_S and (alone or slow <= len(sounds) / max(seconds, 0.1) <= fast):
+                target = self.negatives / f"call_{row['speaker']}" / f"{path.stem}_{number}.wav"
+                write(target, pcm[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)], RATE_HZ)
+                self._note(target, "calls", " ".join(said))
+                yield from said
+
+    def _link(self, source: Path, speaker: str, kind: str, text: str, voice: str = "en-us") -> None:
+        link(source, self.negatives / f"{kind}_{speaker}")
+        self._note(self.negatives / f"{kind}_{speaker}" / source.name, kind, text, voice)
+
+    def _note(self, path: Path, kind: str, text: str, voice: str = "en-us") -> None:
+        source = f"negatives/{path.relative_to(self.negatives).as_posix()}"
+        self.said[source] = (kind, self._phones(text, voice))
+
+    def _phones(self, text: str, voice: str) -> list[int]:
+        return phones(self.engine.ipa(text, voice), english=voice.startswith("en"))
+
+    def _clean(self, text: str) -> bool:
+        joined = text.lower().replace(" ", "")
+        return not any(word in joined for word in self.left_out)
+
+    def _sentence(self, vocabulary: list[str]) -> str:
+        """One of SENTENCES, or one to seven words in any order; never with a word to leave out."""
+        while True:
+            words = self.rng.choice(vocabulary, int(self.rng.integers(1, 8)))
+            text = str(self.rng.choice(SENTENCES)) if self.rng.random() < 0.15 else " ".join(map(str, words))
+            if self._clean(text):
+                return text
+
+    def _flite(self, name: str, texts: list[str]) -> None:
+        for number, text in enumerate(texts):
+            path = self.negatives / f"flite_{name}_{number % 5}" / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stretch = f"duration_stretch={self.rng.uniform(0.85, 1.25):.2f}"
+            subprocess.run(["flite", "-voice", name, "--setf", stretch, "-t", text, "-o", str(path)], check=True)
+            self._note(path, "flite", text)
+
+    def _festival(self, name: str, texts: list[str]) -> None:
+        script = [f"(voice_{name})"]
+        for number, text in enumerate(texts):
+            path = self.negatives / f"festival_{name}_{number % 5}" / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            script.append(f'(utt.save.wave (utt.synth (Utterance Text "{text}")) "{path}" (quote riff))')
+            self._note(path, "festival", text)
+        program = self.folder / "festival.scm"
+        program.write_text("\n".join(script), "utf-8")
+        subprocess.run(["festival", "-b", str(program)], check=True)
+
+
+def _is_for_training(row: dict) -> bool:
+    """Callers who are not tested, and of other speech what `held_out_speech` does not keep for tests."""
+    return not is_tested(row) if row["set"] == "wuw2" else not held_out_speech(row)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--leave-out", default="", help="words that no clip may contain, with commas between")
+    parser.add_argument("--start-from", type=Path, help="a backbone.safetensors to begin with")
+    parser.add_argument("--max-steps", type=int)
+    parser.add_argument("--max-minutes", type=float)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The backbone on a language of three tones, each a phone."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
+
+from wakeword.backbone import (  # noqa: E402
+    BackboneRun,
+    Speech,
+    ctc_loss,
+    decoded,
+    edit_distance,
+    load_backbone,
+    train_backbone,
+)  # fmt: skip
+from wakeword.clips import Event, Example  # noqa: E402
+from wakeword.config import Config, load_config, override  # noqa: E402
+from wakeword.errors import ConfigError, DataError  # noqa: E402
+from wakeword.model import WakeModel  # noqa: E402
+
+RATE_HZ, TONE = 16000, 4000
+TONES_HZ = {1: 400.0, 2: 900.0, 3: 2000.0}
+
+
+def example(index: int, config: Config) -> Example:
+    rng = np.random.default_rng(index)
+    pcm, events, at = 0.003 * rng.standard_normal(config.example_samples), [], 0
+    for phone in rng.integers(1, 4, 3):
+        at += int(rng.integers(2000, 6000))
+        pcm[at : at + TONE] += 0.2 * np.sin(2 * np.pi * TONES_HZ[int(phone)] * np.arange(TONE) / RATE_HZ)
+        span = {"start_sample": at, "end_sample": at + TONE}
+        events.append(Event(kind="negative", label="", source=f"tone{phone}", **span))
+        at += TONE
+    return Example(np.rint(pcm * 32768).astype(np.int16), tuple(events), {})
+
+
+def tones(config: Config) -> Speech:
+    def endless(start: int) -> Iterator[Example]:
+        return (example(index, config) for index in count(start))
+
+    held_out = lambda n: (example(10**6 + index, config) for index in range(n))  # noqa: E731
+    return Speech(endless, held_out, {f"tone{phone}": [phone] for phone in TONES_HZ}, {"speech": "tones"})
+
+
+def tiny(**limits: object) -> Config:
+    shown = {"batch_size": 8, "validation_examples": 16, "validate_every_steps": 50, "learning_rate": 5e-3, **limits}
+    return override(load_config("tiny"), train=shown)
+
+
+def test_a_backbone_learns_the_order_of_sounds_from_nothing_else(tmp_path: Path) -> None:
+    config, events = tiny(max_steps=300), []
+    written = train_backbone(config, tones(config), tmp_path, events.append)
+    rates = [event["phone_error_rate"] for event in events if event["event"] == "validation"]
+    assert rates[-1] < 0.1 < rates[0]
+    read = load_backbone(tmp_path / "backbone.safetensors")
+    assert read.facts["provenance"] == {"speech": "tones"}
+    pcm = torch.from_numpy(example(7, config).pcm[None]).float() / 32768
+    model = read.model(config)
+    logits, _ = model(pcm, model.empty_state(1))
+    assert decoded(logits[0]) == [int(event.source[-1]) for event in example(7, config).events]
+    np.testing.assert_array_equal(read.weights["conv.weight"], written.weights["conv.weight"])
+
+
+def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+    config = tiny(max_steps=6, validate_every_steps=3)
+    whole = train_backbone(config, tones(config), tmp_path / "whole")
+    run = BackboneRun(config, tones(config), tmp_path / "cut")
+    supply = run.batches()
+    for _ in range(3):
+        run.train_step(next(supply))
+        run.count(0.0, 0.0)
+    run.validate()
+    run.save()
+    cut = train_backbone(config, tones(config), tmp_path / "cut")
+    for name, value in whole.weights.items():
+        np.testing.assert_array_equal(cut.weights[name], value)
+
+
+def test_a_word_takes_all_of_a_backbone_but_its_head(tmp_path: Path) -> None:
+    config = tiny(max_steps=2, validate_every_steps=1)
+    backbone = train_backbone(config, tones(config), tmp_path)
+    model = WakeModel(config)
+    head = model.head.weight.clone()
+    backbone.put_into(model, config)
+    torch.testing.assert_close(model.gru[0].weight_hh_l0.data, backbone.weights["gru.0.weight_hh_l0"])
+    torch.testing.assert_close(model.head.weight.data, head.data)
+    other = override(config, model={"gru_units": [7]})
+    with pytest.raises(ConfigError, match="not the backbone's"):
+        backbone.put_into(WakeModel(other), other)
+
+
+def test_what_is_no_backbone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"no")
+    with pytest.raises(DataError, match="damaged"):
+        load_backbone(tmp_path / "x.safetensors")
+
+
+def test_ctc_is_the_sum_over_all_ways_to_say_it() -> None:
+    logits = torch.log(torch.tensor([[[0.5, 0.3, 0.2], [0.4, 0.5, 0.1]]]))
+    ways = 0.3 * 0.4 + 0.5 * 0.5 + 0.3 * 0.5  # "a", "a": a blank after it, before it, or a held sound
+    assert ctc_loss(logits, [[1]]).item() == pytest.approx(-np.log(ways), rel=1e-5)
+
+
+def test_edit_distance_counts_changes() -> None:
+    assert [edit_distance([1, 2, 3], said) for said in ([1, 2, 3], [1, 3], [1, 2, 2, 3], [])] == [0, 1, 1, 3]

@@ -1,0 +1,70 @@
+"""A phrase that is only typed and listened for at once, by the packaged backbone."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="enrolling needs the extra 'train'")
+
+import wakeword
+from wakeword.backbone import load_backbone
+from wakeword.bundle import read_bundle
+from wakeword.cli import main
+from wakeword.config import load_config
+from wakeword.enroll import enroll, measured_thresholds, path_threshold
+from wakeword.errors import DataError
+from wakeword.phones import BLANK, PHONES, phones
+
+
+def test_a_phrase_is_enrolled_on_the_command_line_and_heard_in_espeaks_voice(tmp_path: Path, capsys) -> None:
+    pytest.importorskip("espeakng_loader", reason="pronunciations need the extra 'espeak'")
+    from synth.voices.espeak import EspeakEngine, EspeakParams
+    from wakeword.audio import read, write
+
+    assert main(["enroll", "hey computer", "--out", str(tmp_path / "bundle"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["phrases"] == ["hey computer"]
+    ww, engine = wakeword.load(tmp_path / "bundle"), EspeakEngine()
+    rng = np.random.default_rng(0)
+    peaks = {}
+    for text in ("hey computer", "the water is boiling"):
+        write(tmp_path / "said.wav", engine.speak(text, EspeakParams(voice="en-us")), engine.sample_rate_hz)
+        said = read(tmp_path / "said.wav", 16000)
+        pcm = np.concatenate([np.zeros(16000), said, np.zeros(8000)]) + 1e-3 * rng.standard_normal(24000 + len(said))
+        peaks[text] = ww.scores(pcm.astype(np.float32))[1].max()
+    assert peaks["hey computer"] > 2 * peaks["the water is boiling"]
+
+
+def test_several_phrases_share_one_bundle(tmp_path: Path) -> None:
+    said = [[phones("kəmpjutə"), phones("kəmpjutəɹ")], [phones("wɪndoʊ")]]
+    bundle = enroll(["computer", "window"], said, [0.5, 0.4], load_backbone(), load_config("default"), tmp_path)
+    assert read_bundle(tmp_path).card.paths == said
+    ww = wakeword.load(bundle.path)
+    assert ww.phrases == ["computer", "window"]
+    assert ww.scores(np.zeros(16000, np.float32))[1].shape == (25, 2)
+    assert ww.detector_configs[0].threshold == path_threshold(load_backbone(), 8, 0.5)
+
+
+def test_enrolling_is_quick(tmp_path: Path) -> None:
+    begin_s = time.process_time()
+    enroll(["window"], [[phones("wɪndoʊ")]], [0.4], load_backbone(), load_config("default"), tmp_path)
+    assert time.process_time() - begin_s < 60.0  # a second in fact: this only tells it from training
+
+
+def test_a_rate_outside_of_what_was_measured_is_refused() -> None:
+    with pytest.raises(DataError, match="target_fa_per_hour: got 1000, expected 0.1 to"):
+        path_threshold(load_backbone(), 8, 1000.0)
+
+
+def test_thresholds_are_what_so_many_seconds_exceed() -> None:
+    steps_a_second, hours = 25, 1.0
+    rng = np.random.default_rng(0)
+    posteriors = rng.dirichlet(np.full(len(PHONES), 0.1), int(hours * 3600) * steps_a_second).astype(np.float32)
+    posteriors[:, BLANK] += 0.05
+    phrases = [[1, 15, 2, 16], [3, 17, 4, 18]]
+    table = measured_thresholds([posteriors], phrases, 1.0 / steps_a_second, [1.0, 100.0])
+    rare, often = table["by_phones"]["4"]
+    assert table["hours"] == hours
+    assert 0.0 < often < rare < 1.0

@@ -1,0 +1,201 @@
+"""The backbone: the network of `default.toml`, taught once to tell phones apart in anybody's speech.
+
+A wake word begins with its weights, so that a phrase from one synthesizer is learned by ears that know many voices;
+`enroll` listens with it as it is. It is trained by CTC (Graves et al. 2006): of each recording only the order of its
+sounds must be known. `benchmarks/backbone.py` shows what the one in this package was trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wakeword import checkpoint
+from wakeword.audio import FULL_SCALE
+from wakeword.clips import Example
+from wakeword.config import Config, SystemConfig
+from wakeword.errors import ConfigError, DataError
+from wakeword.files import locked
+from wakeword.model import WakeModel
+from wakeword.phones import BLANK, PHONES
+from wakeword.run import Report, Run
+
+PACKAGED = Path(__file__).parent / "weights" / "backbone.safetensors"
+HEAD = "head."  # of the names of weights: what is not the backbone's but its task's
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Where examples of transcribed speech come from; `said` are the phones of each recording by `Event.source`."""
+
+    train: Callable[[int], Iterator[Example]]
+    validation: Callable[[int], Iterator[Example]]
+    said: Mapping[str, list[int]]
+    provenance: dict[str, Any]
+
+
+class SpeechBatch(NamedTuple):
+    """pcm float32 [B, N] in -1..1, and the phones of each example in the order of their events."""
+
+    pcm: Tensor
+    said: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Weights by name, batch norms included, of a `WakeModel` whose head says phones."""
+
+    weights: dict[str, Tensor]
+    facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What a bundle says it began with."""
+        content = b"".join(value.numpy().tobytes() for value in self.weights.values())
+        return f"backbone {hashlib.sha256(content).hexdigest()[:8]}"
+
+    def fits(self, config: SystemConfig) -> bool:
+        """Whether a configuration has the same features and the same network."""
+        return self.facts["system"] == _system(config)
+
+    def put_into(self, model: WakeModel, config: SystemConfig, head: bool = False) -> None:
+        """Copies the weights into a model, the head's only if asked. Raises ConfigError where they do not fit."""
+        if not self.fits(config):
+            raise ConfigError(
+                "train.backbone: got features or a model that are not the backbone's, expected false there"
+            )
+        wanted = {name: value for name, value in self.weights.items() if head or not name.startswith(HEAD)}
+        model.load_state_dict({**model.state_dict(), **wanted})
+
+    def model(self, config: SystemConfig) -> WakeModel:
+        """The whole network with its head of phones, in eval mode."""
+        model = WakeModel(config, len(PHONES))
+        self.put_into(model, config, head=True)
+        return model.eval()
+
+
+def load_backbone(path: str | Path = PACKAGED) -> Backbone:
+    """Reads what `train_backbone` wrote. Raises DataError if it is missing, damaged or of other phones."""
+    groups, facts = checkpoint.load(Path(path))
+    if facts.get("phones") != list(PHONES) or "backbone" not in groups:
+        raise DataError(f"{path}: got something else than a backbone of these {len(PHONES)} phones")
+    return Backbone(groups["backbone"], facts)
+
+
+def train_backbone(
+    config: Config, speech: Speech, out: str | Path, report: Report = lambda event: None, start_from: Path | None = None
+) -> Backbone:
+    """Trains, resuming what was cut off, and writes the best averaged weights to out/backbone.safetensors.
+
+    `start_from` is a backbone to begin with. Raises what `wakeword.train.train` does.
+    """
+    with locked(Path(out) / "training"):
+        run = BackboneRun(config, speech, Path(out), start_from)
+        run.to_its_end(report)
+        return run.write()
+
+
+class BackboneRun(Run[SpeechBatch]):
+    """A network that says which sound begins. What it is judged by is the phone error rate."""
+
+    def __init__(self, config: Config, speech: Speech, out: Path, start_from: Path | None = None) -> None:
+        torch.manual_seed(config.train.seed)
+        model = WakeModel(config, len(PHONES))
+        if start_from is not None:
+            load_backbone(start_from).put_into(model, config, head=True)
+        super().__init__(config, model, out)
+        self.speech, self.held_out = speech, []
+        content = json.dumps([config.model_dump(exclude={"train": {"max_minutes", "max_steps"}}), speech.provenance])
+        self.identity = hashlib.sha256(content.encode()).hexdigest()[:16]
+        self.restore()
+
+    def batches(self) -> Iterator[SpeechBatch]:
+        size = self.config.train.batch_size
+        return self._grouped(self.speech.train(self.progress.step * size), size)
+
+    def loss(self, batch: SpeechBatch) -> Tensor:
+        """Nats a phone, mean over the examples."""
+        logits, _ = self.model(batch.pcm, self.model.empty_state(len(batch.pcm)))
+        return ctc_loss(logits, batch.said)
+
+    def criterion(self, model: WakeModel) -> tuple[tuple[float, float], dict[str, Any]]:
+        limits = self.config.train
+        if not self.held_out:
+            examples = self.speech.validation(limits.validation_examples)
+            self.held_out = list(self._grouped(examples, limits.batch_size))
+        wrong = phones = loss = 0.0
+        with torch.inference_mode():
+            for batch in self.held_out:
+                logits, _ = model(batch.pcm, model.empty_state(len(batch.pcm)))
+                loss += ctc_loss(logits, batch.said).item() / len(self.held_out)
+                wrong += sum(map(edit_distance, map(decoded, logits), batch.said))
+                phones += sum(map(len, batch.said))
+        return (wrong / phones, loss), {"phone_error_rate": round(wrong / phones, 4), "loss": round(loss, 4)}
+
+    def write(self) -> Backbone:
+        """The best averaged weights so far as a file. Raises DataError if nothing was validated yet."""
+        if self.progress.best is None:
+            raise DataError(f"{self.out}: training ended before its first validation, expected more steps or minutes")
+        facts = {
+            "phones": list(PHONES),
+            "system": _system(self.config),
+            "provenance": self.speech.provenance,
+            "training": {**self.facts(), "phone_error_rate": round(self.progress.best[0], 4)},
+        }
+        weights = self.best.state_dict()
+        checkpoint.save(self.out / PACKAGED.name, {"backbone": weights}, facts)
+        return Backbone(weights, facts)
+
+    def _grouped(self, examples: Iterator[Example], size: int) -> Iterator[SpeechBatch]:
+        while group := list(islice(examples, size)):
+            pcm = torch.from_numpy(np.stack([example.pcm for example in group])).float() / FULL_SCALE
+            yield SpeechBatch(pcm, [self._said(example) for example in group])
+
+    def _said(self, example: Example) -> list[int]:
+        in_order = sorted(example.events, key=lambda event: event.start_sample)
+        return list(chain.from_iterable(self.speech.said[event.source] for event in in_order))
+
+
+def ctc_loss(logits: Tensor, said: list[list[int]]) -> Tensor:
+    """CTC's loss of logits [B, T, S] in nats a phone, mean over the examples; one too short for its phones counts 0."""
+    lengths = torch.tensor([len(phones) for phones in said])
+    steps = torch.full((len(said),), logits.shape[1])
+    targets = torch.tensor(list(chain.from_iterable(said)))
+    by_time = torch.log_softmax(logits, dim=2).transpose(0, 1)
+    loss = nn.functional.ctc_loss(by_time, targets, steps, lengths, blank=BLANK, reduction="none", zero_infinity=True)
+    return (loss / lengths.clamp(min=1)).mean()
+
+
+def decoded(logits: Tensor) -> list[int]:
+    """The likeliest phone of each step of logits [T, S], without repetitions and blanks."""
+    likeliest = logits.argmax(dim=1)
+    return [number for number in torch.unique_consecutive(likeliest).tolist() if number != BLANK]
+
+
+def edit_distance(heard: list[int], said: list[int]) -> int:
+    """Fewest sounds to change, add or leave out to turn one list into the other (Levenshtein).
+
+    >>> edit_distance([1, 2, 3], [1, 3, 4])
+    2
+    """
+    row = list(range(len(heard) + 1))
+    for number, wanted in enumerate(said, 1):
+        corner, row[0] = row[0], number
+        for at, got in enumerate(heard, 1):
+            corner, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, corner + (got != wanted))
+    return row[-1]
+
+
+def _system(config: SystemConfig) -> dict[str, Any]:
+    """What must be equal for weights to mean the same: dropout is not among it."""
+    values = {"sample_rate_hz": config.audio.sample_rate_hz, "features": config.features.model_dump(mode="json")}
+    return {**values, "model": config.model.model_dump(mode="json", exclude={"dropout"})}

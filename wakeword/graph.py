@@ -1,0 +1,223 @@
+"""The streaming ONNX graph: raw PCM and state in, probabilities and state out.
+
+    inputs   pcm [1, N] float32 in -1..1, N any multiple of the step; state [1, S] from the last call, at first zeros
+    outputs  probabilities [1, N / step, K]; next_state [1, S]
+
+The graph is built node by node rather than traced: torch's exporters fix the GRU's length or warn about it, and here
+every node is one the runtime is known to run fast.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from wakeword.config import SystemConfig
+from wakeword.features import Tables, tables
+from wakeword.path import Paths
+
+OPSET = 17
+
+
+class GraphBuilder:
+    """Collects nodes and constants, names what flows between them, and packs all state into one vector.
+
+    `prefix` begins every name: those of a graph inside another must differ from the outer ones.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self._states: list[tuple[str, list[int]]] = []
+        self._next: dict[str, str] = {}
+
+    def constant(self, value: np.ndarray | list | float, dtype: type = np.float32) -> str:
+        name = f"{self._prefix}c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=dtype), name))
+        return name
+
+    def node(self, operator: str, *inputs: str, outputs: int = 1, **attributes) -> str | list[str]:
+        names = [f"{self._prefix}{operator.lower()}{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def reshape(self, value: str, shape: list[int]) -> str:
+        return self.node("Reshape", value, self.constant(shape, np.int64))
+
+    def slice(self, value: str, start: int, stop: int | None, axis: int) -> str:
+        """value[start:stop] along an axis."""
+        stop = np.iinfo(np.int64).max if stop is None else stop
+        return self.node("Slice", value, *(self.constant([number], np.int64) for number in (start, stop, axis)))
+
+    def state(self, name: str, shape: list[int]) -> str:
+        """A part of the state by name; give its successor to `next_state`."""
+        self._states.append((name, shape))
+        return f"state_{name}"
+
+    def with_earlier(self, name: str, rows: str, count: int, width: int) -> str:
+        """rows [R, width] -> [R, count * width]: each row after the count - 1 before it, over the bounds of calls."""
+        if count == 1:
+            return rows
+        known = self.node("Concat", self.state(name, [count - 1, width]), rows, axis=0)
+        self.next_state(name, self.slice(known, -(count - 1), None, axis=0))
+        earlier = [self.slice(known, i, i - count + 1, axis=0) for i in range(count - 1)]
+        return self.node("Concat", *earlier, rows, axis=1)
+
+    def next_state(self, name: str, value: str) -> None:
+        self._next[name] = value
+
+    def finish(self, probabilities: str, labels: int) -> onnx.GraphProto:
+        """The graph with its inputs and outputs: state parts are split off at its start and joined at its end."""
+        sizes = [int(np.prod(shape)) for _, shape in self._states]
+        flat = [self.reshape(self._next[name], [1, -1]) for name, _ in self._states]
+        self.nodes.append(helper.make_node("Concat", flat, ["next_state"], axis=1))
+        self.nodes.append(helper.make_node("Identity", [probabilities], ["probabilities"]))
+        body, self.nodes = self.nodes, []
+        parts = [f"flat_{name}" for name, _ in self._states]
+        self.nodes.append(helper.make_node("Split", ["state", self.constant(sizes, np.int64)], parts, axis=1))
+        for part, (name, shape) in zip(parts, self._states, strict=True):
+            self.nodes.append(helper.make_node("Reshape", [part, self.constant(shape, np.int64)], [f"state_{name}"]))
+        inputs = {"pcm": [1, "N"], "state": [1, sum(sizes)]}
+        outputs = {"probabilities": [1, "T", labels], "next_state": [1, sum(sizes)]}
+        ends = [[_float_tensor(*item) for item in side.items()] for side in (inputs, outputs)]
+        return helper.make_graph([*self.nodes, *body], "wakeword", *ends, self.constants)
+
+
+def build_graph(
+    config: SystemConfig, weights: dict[str, np.ndarray], metadata: dict[str, str], paths: Paths | None = None
+) -> bytes:
+    """The serialised graph. `weights` are folded ones (see `wakeword.bundle.Bundle.weights`).
+
+    With `paths` the head's outputs are phones, and the probabilities are the scores of paths through them.
+    """
+    g, t = GraphBuilder(), tables(config)
+    frames = _energies(g, t)
+    if t.norm is not None:
+        frames = _running_norm(g, frames, t)
+    hidden, width = _convolution(g, frames, config, weights), config.model.conv_filters
+    for i, units in enumerate(config.model.gru_units):
+        hidden, width = _gru(g, g.reshape(hidden, [-1, 1, width]), i, units, weights), units
+    head, bias = weights["head.weight"], weights["head.bias"]
+    logits = g.node("Gemm", g.reshape(hidden, [-1, width]), g.constant(head.T), g.constant(bias))
+    if paths is None:
+        labels, probabilities = len(bias), g.node("Sigmoid", logits)
+    else:
+        labels, probabilities = paths.phrases, _path_scores(g, logits, paths)
+    graph = g.finish(g.reshape(probabilities, [1, -1, labels]), labels)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _energies(g: GraphBuilder, t: Tables) -> str:
+    """PCM [1, N] -> band energies [T, F], the floor of a running norm already added.
+
+    A frame is the last `fft_samples` of a few hops, its window at its end: where it begins turns only phases.
+    """
+    hops = -(-t.fft_samples // t.hop_samples)
+    frames = g.with_earlier("pcm", g.reshape("pcm", [-1, t.hop_samples]), hops, t.hop_samples)
+    unused, half = hops * t.hop_samples - t.fft_samples, t.fft_samples // 2
+    window = np.concatenate([np.zeros(hops * t.hop_samples - len(t.window)), t.window])
+    sizes = [unused, half, half] if unused else [half, half]
+    windowed = g.node("Mul", frames, g.constant(window))
+    *_, early, late = g.node("Split", windowed, g.constant(sizes, np.int64), outputs=len(sizes), axis=1)
+    bands = np.eye(len(t.bin_gain)) if t.mix is None else t.mix
+    products, mix = [], []
+    for operator, (bins, dft) in zip(("Add", "Sub"), t.half_dfts(), strict=True):
+        products.append(g.node("MatMul", g.node(operator, early, late), g.constant(dft)))
+        mix += [bands[bins], bands[bins]]
+    spectrum = g.node("Concat", *products, axis=1)
+    floor = np.full(t.bins, t.norm.floor if t.norm else 0.0)
+    return g.node("Gemm", g.node("Mul", spectrum, spectrum), g.constant(np.concatenate(mix)), g.constant(floor))
+
+
+def _running_norm(g: GraphBuilder, energy: str, t: Tables) -> str:
+    """[T, F] -> [T, F]. The running sums are a linear recurrence: ONNX's RNN with the identity as its activation.
+
+    With the floor already in the energies, sum over weight is the mean with the floor added.
+    """
+    rule, size, units = t.norm, t.bins, t.bins + 1
+    take, keep, bias = np.zeros((1, units, size)), np.eye(units)[None] * rule.keep, np.zeros((1, 2 * units))
+    take[0, :size] = np.eye(size) * (1 - rule.keep)
+    bias[0, size] = 1 - rule.keep
+    before = g.state("norm", [1, 1, units])
+    weights = [g.constant(value) for value in (take, keep, bias)]
+    linear = {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]}
+    sums, last = g.node(
+        "RNN", g.reshape(energy, [-1, 1, size]), *weights, "", before, outputs=2, hidden_size=units, **linear
+    )
+    g.next_state("norm", last)
+    total, weight = g.node("Split", g.reshape(sums, [-1, units]), g.constant([size, 1], np.int64), outputs=2, axis=1)
+    mean = g.node("Div", total, weight)
+    if rule.mask.any():
+        hidden = g.node("MatMul", mean, g.constant(np.tile(rule.mask, (size, 1))))
+        energy, mean = g.node("Add", energy, hidden), g.node("Add", mean, hidden)
+    relative = g.node("Div", energy, mean)
+    return g.node("Log", g.node("Add", relative, g.constant(rule.offset)))
+
+
+def _convolution(g: GraphBuilder, frames: str, config: SystemConfig, weights: dict[str, np.ndarray]) -> str:
+    """Frames [T, F] -> ReLU of the convolution, [steps, C].
+
+    As one matrix product on rows of kernel frames: for so few outputs faster than the runtime's convolution. A kernel
+    that is no multiple of the stride gets weights of zero for the oldest frames.
+    """
+    stride, bins = config.model.conv_stride, config.features.bins
+    blocks = -(-config.model.conv_kernel // stride)
+    rows = g.with_earlier("conv", g.reshape(frames, [-1, stride * bins]), blocks, stride * bins)
+    by_frame = weights["conv.weight"].transpose(2, 1, 0)  # [kernel, F, C]
+    missing = np.zeros((blocks * stride - len(by_frame), *by_frame.shape[1:]))
+    matrix = np.concatenate([missing, by_frame]).reshape(blocks * stride * bins, -1)
+    return g.node("Relu", g.node("Gemm", rows, g.constant(matrix), g.constant(weights["conv.bias"])))
+
+
+def _gru(g: GraphBuilder, x: str, index: int, units: int, weights: dict[str, np.ndarray]) -> str:
+    """[steps, 1, I] -> [steps, 1, 1, H], time first. torch orders the gates r, z, n; ONNX z, r, h."""
+
+    def gates(name: str) -> np.ndarray:
+        r, z, n = np.split(weights[f"gru.{index}.{name}"], 3)
+        return np.concatenate([z, r, n])
+
+    initial = g.state(f"gru{index}", [1, 1, units])
+    bias = np.concatenate([gates("bias_ih"), gates("bias_hh")])[None]
+    parts = (g.constant(gates("weight_ih")[None]), g.constant(gates("weight_hh")[None]), g.constant(bias))
+    steps, last = g.node("GRU", x, *parts, "", initial, outputs=2, hidden_size=units, linear_before_reset=1)
+    g.next_state(f"gru{index}", last)
+    return steps
+
+
+def _path_scores(g: GraphBuilder, logits: str, paths: Paths) -> str:
+    """Logits [T, S] of phones -> scores [T, K]: `wakeword.path.Paths.step` at each step, its state [P, I] carried."""
+    posteriors = g.node("Softmax", logits, axis=1)
+    costs = g.node("Div", posteriors, g.node("ReduceMax", posteriors, axes=[1], keepdims=1))
+    own = g.node("Gather", costs, g.constant(paths.phone, np.int64), axis=1)  # [T, P, I]
+    rows, states = paths.phone.shape
+    last, along = g.node("Scan", g.state("path", [rows, states]), own, outputs=2, num_scan_inputs=1, body=_walk(paths))
+    g.next_state("path", last)
+    ends = g.node("ReduceMax", g.node("Mul", along, g.constant(paths.ends)), axes=[2], keepdims=0)  # [T, P]
+    scores = g.node("Pow", ends, g.constant(1.0 / paths.counts))
+    by_phrase = [np.flatnonzero(paths.phrase == k) for k in range(paths.phrases)]
+    best = [
+        g.node("ReduceMax", g.slice(scores, int(mine[0]), int(mine[-1]) + 1, axis=1), axes=[1], keepdims=1)
+        for mine in by_phrase
+    ]
+    return g.node("Concat", *best, axis=1)
+
+
+def _walk(paths: Paths) -> onnx.GraphProto:
+    """One step of the paths as the body of a Scan: state and costs [P, I] -> next state, and the same as its output."""
+    g, shape = GraphBuilder("walk_"), list(paths.phone.shape)
+    one, two = g.constant(np.ones((shape[0], 1))), g.constant(np.zeros((shape[0], 2)))
+    begun = g.node("Concat", one, g.slice("before", 0, -1, axis=1), axis=1)
+    skipped = g.node("Mul", g.node("Concat", two, g.slice("before", 0, -2, axis=1), axis=1), g.constant(paths.skips))
+    after = g.node("Mul", g.node("Max", "before", begun, skipped), "costs")
+    ends = [g.node("Identity", after) for _ in range(2)]
+    inputs = [_float_tensor(name, shape) for name in ("before", "costs")]
+    return helper.make_graph(g.nodes, "walk", inputs, [_float_tensor(name, shape) for name in ends], g.constants)
+
+
+def _float_tensor(name: str, shape: list) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

@@ -1,0 +1,81 @@
+"""How well a stretch of sound follows a phrase's phones: what `enroll` listens by, without any training.
+
+The backbone gives, at each step, the probability of each phone. Divided by the highest of them, r <= 1, they say what
+it costs to hear this phone instead of the likeliest one. A path walks through a pronunciation's phones with an optional
+blank between each two; the best path that ends at a step multiplies these costs:
+
+    p'[i] = r[phone of i] * max(p[i], p[i - 1], p[i - 2] if i - 2 is another phone),    p[-1] = 1
+
+p[-1] = 1 lets a path begin at any time, after whatever was said before (the filler of keyword spotting; Rohlicek et
+al. 1989, over CTC's topology). All in products, so a path that is not there has p = 0, and a fresh state is zeros. The
+score is the last p to the power 1 / phones: the mean cost of a phone, 1 where each was the likeliest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wakeword.errors import DataError
+from wakeword.phones import BLANK
+
+MIN_PHONES = 3
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The pronunciations of all phrases as one table of P rows and I states, rows of shorter ones filled up.
+
+    phone int64 [P, I]; `skips` float32 [P, I], 1 where a blank may be passed over; `ends` float32 [P, I], 1 at a row's
+    last state; `counts` [P], its phones; `phrase` [P], the number of the phrase that a row belongs to.
+    """
+
+    phone: np.ndarray
+    skips: np.ndarray
+    ends: np.ndarray
+    counts: np.ndarray
+    phrase: np.ndarray
+
+    @classmethod
+    def of(cls, pronunciations: Sequence[Sequence[Sequence[int]]]) -> Paths:
+        """From the pronunciations of each phrase, each a list of phones. Raises DataError for one that is too short."""
+        rows = [(k, tuple(said)) for k, variants in enumerate(pronunciations) for said in variants]
+        if not rows or min(len(said) for _, said in rows) < MIN_PHONES:
+            raise DataError(f"phrase: got {pronunciations}, expected at least {MIN_PHONES} sounds")
+        states = max(2 * len(said) - 1 for _, said in rows)
+        phone = np.full((len(rows), states), BLANK, np.int64)
+        skips, ends = np.zeros((2, len(rows), states), np.float32)
+        for row, (_, said) in enumerate(rows):
+            phone[row, : 2 * len(said) : 2] = said
+            for i in range(1, len(said)):
+                skips[row, 2 * i] = said[i] != said[i - 1]
+            ends[row, 2 * len(said) - 2] = 1.0
+        return cls(phone, skips, ends, np.array([len(said) for _, said in rows]), np.array([k for k, _ in rows]))
+
+    @property
+    def phrases(self) -> int:
+        """K, how many phrases there are."""
+        return int(self.phrase[-1]) + 1
+
+    def zero_state(self) -> np.ndarray:
+        """No path is under way: float32 zeros [P, I]."""
+        return np.zeros(self.phone.shape, np.float32)
+
+    def step(self, costs: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """costs r [phones] of one step -> the score of each phrase [K], and the next state."""
+        begun = np.concatenate([np.ones((len(state), 1), np.float32), state[:, :-1]], axis=1)
+        skipped = np.concatenate([np.zeros((len(state), 2), np.float32), state[:, :-2]], axis=1) * self.skips
+        state = np.maximum(np.maximum(state, begun), skipped) * costs[self.phone]
+        scores = (state * self.ends).max(axis=1) ** (1.0 / self.counts)
+        return np.array([scores[self.phrase == k].max() for k in range(self.phrases)]), state
+
+
+def path_scores(posteriors: np.ndarray, paths: Paths) -> np.ndarray:
+    """Probabilities of phones [T, S], from the start of a stream -> scores [T, K]."""
+    state, scores = paths.zero_state(), []
+    for costs in posteriors / posteriors.max(axis=1, keepdims=True):
+        score, state = paths.step(costs, state)
+        scores.append(score)
+    return np.array(scores).reshape(-1, paths.phrases)
