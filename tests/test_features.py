@@ -3,7 +3,7 @@ import pytest
 
 from tests.signals import speech_like
 from wakeword.audio import FULL_SCALE
-from wakeword.config import load_config
+from wakeword.config import load_config, override
 from wakeword.features import compute, tables, zero_state
 from wakeword.features.log_mel import mel_bands
 
@@ -79,3 +79,18 @@ def test_two_products_of_half_the_length_give_the_power_of_the_fft(name: str) ->
         real, imaginary = np.split(half @ dft.astype(np.float64), 2)
         np.testing.assert_allclose(real**2 + imaginary**2, expected[bins], rtol=1e-4, atol=1e-6 * expected.max())
     assert sorted(np.concatenate([bins for bins, _ in t.half_dfts()])) == list(t.used_bins())
+
+
+def test_the_mask_hides_what_lies_far_below_the_signal_and_keeps_the_rest() -> None:
+    masked = load_config("default")
+    plain = override(masked, features={"mask_db": None})
+    rate = masked.audio.sample_rate_hz
+    loud = 0.3 * np.sin(2 * np.pi * 500.0 * np.arange(rate) / rate)
+    hiss = 1e-4 * np.random.default_rng(0).standard_normal(rate)  # 66 dB below
+    changed = {}
+    for name, config in (("masked", masked), ("plain", plain)):
+        t = tables(config)
+        with_hiss, without = (compute(t, pcm, zero_state(t))[0] for pcm in (loud + hiss, loud))
+        changed[name] = np.abs(with_hiss - without)[10:, -10:].mean()  # the highest bands, where only the hiss is
+    assert changed["masked"] < 0.01 < 0.1 < changed["plain"]
+    assert tables(masked).norm.mask.sum() == pytest.approx(10 ** (masked.features.mask_db / 10))

@@ -10,6 +10,7 @@ from synth_clips import RATE_HZ, make_clips, syllables, tiny
 
 from synth import open_clips
 from synth.bank import Take
+from synth.build import REAL_SHARE
 from synth.recordings import is_added
 from synth.splits import GAP_S, split
 from wakeword.audio import write
@@ -140,3 +141,18 @@ def test_an_added_folder_that_is_missing_or_empty_is_named(tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty: no audio found, expected activates"):
         open_clips(folder, tiny(), ["hey"], added={"activates": [tmp_path / "empty"]})
+
+
+@pytest.mark.parametrize(("takes", "expected"), [(0, REAL_SHARE), (4, None)])
+def test_real_negatives_are_a_share_where_only_synthesizers_say_the_phrase(
+    takes: int, expected: float | None, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("WAKEWORD_CACHE", str(tmp_path / "cache"))
+    folder = make_clips(tmp_path / "clips")
+    for number in range(12):
+        write(tmp_path / "home" / f"{number}.wav", syllables(20.0, number), RATE_HZ)
+    added = {"negatives": [tmp_path / "home"]} | ({"activates": [own_takes(tmp_path, takes)]} if takes else {})
+    clips = open_clips(folder, tiny(), ["hey"], added=added)
+    pool, rng = clips.pools["train"]["negatives"], np.random.default_rng(0)
+    drawn = np.mean([is_added(pool.choose(rng).take.id) for _ in range(4000)])
+    assert drawn == pytest.approx(expected, abs=0.03) if expected else drawn > 0.5

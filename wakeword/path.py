@@ -42,8 +42,9 @@ class Paths:
     def of(cls, pronunciations: Sequence[Sequence[Sequence[int]]]) -> Paths:
         """From the pronunciations of each phrase, each a list of phones. Raises DataError for one that is too short."""
         rows = [(k, tuple(said)) for k, variants in enumerate(pronunciations) for said in variants]
-        if not rows or min(len(said) for _, said in rows) < MIN_PHONES:
-            raise DataError(f"phrase: got {pronunciations}, expected at least {MIN_PHONES} sounds")
+        shortest = min((len(said) for _, said in rows), default=0)
+        if shortest < MIN_PHONES:
+            raise DataError(f"phrase: got one of {shortest} sounds, expected at least {MIN_PHONES} sounds")
         states = max(2 * len(said) - 1 for _, said in rows)
         phone = np.full((len(rows), states), BLANK, np.int64)
         skips, ends = np.zeros((2, len(rows), states), np.float32)
