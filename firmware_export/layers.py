@@ -103,9 +103,14 @@ class Layers:
 
 
 def read_layers(path: str | Path) -> Layers:
-    """Reads a bundle folder. Raises BundleError that names the tensor if its weights do not fit its configuration."""
+    """Reads the folder of a trained bundle.
+
+    Raises BundleError that names the tensor if its weights do not fit its configuration, and for an enrolled bundle.
+    """
     bundle = read_bundle(path)
     card, config, weights = bundle.card, bundle.card.config, bundle.weights()
+    if card.paths:
+        raise BundleError(f"{path}: got an enrolled bundle, expected a trained one: wakeword train PHRASE makes it")
     _check_weights(weights, _expected_shapes(config, len(card.phrases)), str(path))
     return Layers(
         config=config,

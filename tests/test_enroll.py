@@ -15,7 +15,8 @@ from wakeword.bundle import read_bundle
 from wakeword.cli import main
 from wakeword.config import load_config
 from wakeword.enroll import enroll, measured_thresholds, path_threshold
-from wakeword.errors import DataError
+from wakeword.errors import BundleError, DataError
+from wakeword.info import numbers
 from wakeword.phones import BLANK, PHONES, phones
 
 
@@ -68,3 +69,12 @@ def test_thresholds_are_what_so_many_seconds_exceed() -> None:
     rare, often = table["by_phones"]["4"]
     assert table["hours"] == hours
     assert 0.0 < often < rare < 1.0
+
+
+def test_an_enrolled_bundle_is_no_firmware_and_says_so(tmp_path: Path) -> None:
+    from firmware_export.layers import read_layers
+
+    enroll(["window"], [[phones("wɪndoʊ")]], [0.4], load_backbone(), load_config("default"), tmp_path)
+    assert numbers(tmp_path)["parameters"] == 146_822
+    with pytest.raises(BundleError, match="got an enrolled bundle, expected a trained one"):
+        read_layers(tmp_path)

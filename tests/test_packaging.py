@@ -43,6 +43,7 @@ def test_the_wheel_holds_the_packages_the_configurations_and_the_licences(wheel:
         assert {path.relative_to(ROOT).as_posix() for path in files} <= names
     assert "wakeword/report/page.html" in names
     assert {f"wakeword/configs/{path.name}" for path in (ROOT / "configs").glob("*.toml")} <= names
+    assert "wakeword/weights/backbone.safetensors" in names
     assert {name.rpartition("/")[2] for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "configs/"))]
 

@@ -13,6 +13,7 @@ from typing import Any
 from wakeword.bundle import Bundle, read_bundle
 from wakeword.config import SystemConfig, load_config
 from wakeword.features import tables
+from wakeword.phones import PHONES
 
 
 def numbers(config_or_bundle: str | Path) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def numbers(config_or_bundle: str | Path) -> dict[str, Any]:
 
 
 def derived_numbers(config: SystemConfig, phrases: int = 1) -> dict[str, Any]:
-    """What follows from a configuration, for a model that knows `phrases` phrases."""
+    """What follows from a configuration, for a model that knows `phrases` phrases (or, if enrolled, so many phones)."""
     macs = macs_per_second(config, phrases)
     return {
         "sample_rate_hz": config.audio.sample_rate_hz,
@@ -96,7 +97,7 @@ def _bundle_numbers(bundle: Bundle) -> dict[str, Any]:
         "thresholds": card.thresholds,
         "phrase_s": card.phrase_s,
         "file_bytes": {path.relative_to(bundle.path).as_posix(): path.stat().st_size for path in files},
-        **derived_numbers(card.config, len(card.phrases)),
+        **derived_numbers(card.config, len(PHONES) if card.paths else len(card.phrases)),
         "provenance": card.provenance,
         "config": card.config.model_dump(mode="json"),
     }
