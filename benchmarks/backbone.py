@@ -148,7 +148,12 @@ class Transcribed:
             self._link(audio / row["path"], row["speaker"], "words", row["label"], "en-gb-x-rp")
             yield row["label"].lower()
         elif row["kind"] == "tts" and self._clean(text):
-            self._link(audio / row["path"], f"hmm{zlib.crc32(row['path'].encode()) % 40}", "hmm", text)
+            self._link(
+                audio / row["path"],
+                f"{Path(row['path']).parent.name}{zlib.crc32(row['path'].encode()) % 10}",
+                "hmm",
+                text,
+            )
         elif row["set"] in TAKES and self._clean(row["label"]):
             self._link(
                 audio / row["path"], row["set"], "takes", row["label"], "es" if "ordenador" in row["set"] else "en-us"

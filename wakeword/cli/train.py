@@ -51,10 +51,8 @@ def command(
     added = {"activates": takes, "negatives": negatives, "backgrounds": backgrounds, "rooms": rooms}
     added = {kind: folders for kind, folders in added.items() if folders}
     _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(added))
-    unheard = not (clips or data or takes)
-    settings = _settings(
-        config, quick, unheard, max_minutes=max_minutes, max_steps=max_steps, target_fa_per_hour=target_fa_per_hour
-    )
+    limits = {"max_minutes": max_minutes, "max_steps": max_steps, "target_fa_per_hour": target_fa_per_hour}
+    settings = _settings(config, quick, not (clips or data), bool(takes), limits)
     report = reporter(as_json)
     if data:
         examples = from_dataset(data, settings)
@@ -66,12 +64,12 @@ def command(
     train_bundle(settings, examples, out, report, start_from)
 
 
-def _settings(name: str, quick: bool, unheard: bool, **limits: float | None) -> Config:
+def _settings(name: str, quick: bool, spoken: bool, takes: bool, limits: dict[str, float | None]) -> Config:
     from wakeword.cli.training import QUICK, typed
     from wakeword.config import load_config, override
 
     config = override(load_config(name), **(QUICK if quick else {}))
-    config = typed(config) if unheard else config
+    config = typed(config, takes) if spoken else config
     return override(config, train={name: value for name, value in limits.items() if value is not None})
 
 

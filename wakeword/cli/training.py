@@ -43,12 +43,13 @@ TYPED = {  # where synthesizers alone say the phrase: what trains longer, or mor
         "hard_negatives": 0.0,
     }
 }
+WITH_TAKES = {"train": {"max_steps": 500, "validate_every_steps": 125, "hard_negatives": 0.0}}
 LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
-def typed(config: Config) -> Config:
-    """The configuration for a phrase that nobody recorded, if it begins with the backbone."""
-    return override(config, **TYPED) if config.train.backbone else config
+def typed(config: Config, takes: bool = False) -> Config:
+    """The configuration for a phrase that synthesizers say, and maybe people, if it begins with the backbone."""
+    return override(config, **(WITH_TAKES if takes else TYPED)) if config.train.backbone else config
 
 
 def reporter(as_json: bool) -> Report:
@@ -162,6 +163,10 @@ def _result_text(event: dict[str, Any]) -> str:
         return "\n".join([*sides, *_skipped_lines(event["skipped"])])
     if event["event"] == "validation":
         mark = " (best)" if event["best"] else ""
+        if "phone_error_rate" in event:
+            return (
+                f"step {event['step']}: loss {event['loss']:.4f}, {event['phone_error_rate']:.1%} of phones wrong{mark}"
+            )
         return (
             f"step {event['step']}: validation loss {event['loss']:.4f}, missed {event['miss_rate']:.2%} at "
             f"{event['fa_per_hour']:.2f} false accepts/h ({event['positives']} words, {event['hours']:.2f} h){mark}"
