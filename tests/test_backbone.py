@@ -108,3 +108,9 @@ def test_ctc_is_the_sum_over_all_ways_to_say_it() -> None:
 
 def test_edit_distance_counts_changes() -> None:
     assert [edit_distance([1, 2, 3], said) for said in ([1, 2, 3], [1, 3], [1, 2, 2, 3], [])] == [0, 1, 1, 3]
+
+
+def test_the_packaged_backbone_and_its_configuration_are_those_of_default() -> None:
+    default, backbone = load_config("default"), load_config("backbone")
+    assert load_backbone().fits(default)
+    assert load_backbone().fits(backbone)
