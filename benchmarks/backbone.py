@@ -30,6 +30,7 @@ from benchmarks.athena import HELD_OUT_NOISE, held_out_speech, link  # noqa: E40
 from benchmarks.people import is_tested, words_of  # noqa: E402
 from synth import open_clips, stream  # noqa: E402
 from synth.phrases import SENTENCES, nonsense  # noqa: E402
+from synth.pool import draw_weight, stretch_samples  # noqa: E402
 from synth.voices.espeak import FOREIGN, EspeakEngine, espeak_clips, voices  # noqa: E402
 from wakeword import checkpoint  # noqa: E402
 from wakeword.audio import read, write  # noqa: E402
@@ -46,8 +47,10 @@ MAX_PIECE_S, PHONES_PER_S = 7.0, (2.5, 22.0)  # what is longer, or whose text ca
 ENGLISH, NONSENSE, OTHERS = 8000, 3000, 500  # clips of espeak, of it in other languages, of each other voice
 FLITE = ("kal16", "awb", "rms", "slt")
 FESTIVAL = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
-SHARES = {"calls": 0.32, "words": 0.14, "hmm": 0.14, "espeak": 0.18, "nonsense": 0.05, "flite": 0.07, "festival": 0.07}
-SHARES["takes"] = 0.04  # of the draws, by audio: people are few, so they are drawn often
+SHARES = {  # of the draws of negatives: people are few, so they are drawn often
+    "calls": 0.32, "words": 0.14, "takes": 0.04, "hmm": 0.14, "espeak": 0.18, "nonsense": 0.05, "flite": 0.07,
+    "festival": 0.07,
+}  # fmt: skip
 PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 30, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`
 TAKES = ("precise_android", "precise_hey_chatterbox", "precise_ey_ordenador", "precise_athena", "precise_amelia")
 
@@ -87,16 +90,13 @@ def thresholds(backbone: Backbone, config: Config, audio: Path) -> dict:
 
 def speech(clips: Path, config: Config) -> Speech:
     """The clips as examples, each source drawn by its share."""
-    said = {source: (kind, numbers) for source, (kind, numbers) in json.loads(
-        (clips / "said.json").read_text("utf-8")
-    ).items()}  # fmt: skip
+    said = json.loads((clips / "said.json").read_text("utf-8"))
     opened = open_clips(clips, config, ["good morning"], lambda done, total: None)
-    hours: defaultdict[str, float] = defaultdict(float)
-    for segment in (segments := opened.splits["train"]["negatives"]):
-        hours[said[segment.take.id][0]] += segment.samples
-    times = {
-        s.take.id: SHARES[kind] / hours[kind] * sum(hours.values()) for s in segments if (kind := said[s.take.id][0])
-    }
+    segments, drawn = opened.splits["train"]["negatives"], Counter()
+    for segment in segments:
+        drawn[said[segment.take.id][0]] += draw_weight(segment, stretch_samples(config))
+    by_kind = {kind: SHARES[kind] / weight * drawn.total() for kind, weight in drawn.items()}
+    times = {segment.take.id: by_kind[said[segment.take.id][0]] for segment in segments}
     return Speech(
         train=lambda start: stream(opened, config, "train", start, workers=1, times=times),
         validation=lambda count: stream(opened, config, "validation", 0, count, workers=1),
