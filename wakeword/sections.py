@@ -125,7 +125,7 @@ class DetectorConfig(Section):
 
 
 class SynthConfig(Section):
-    """What is overlaid on what. Every range is drawn from uniformly, every draw is written to the manifest."""
+    """What is overlaid on what. Ranges are drawn from uniformly (but for `snr_skew`), every draw is written to the manifest."""
 
     seed: int = Field(ge=0)
     examples: int = Field(ge=1, description="examples that `wakeword synth` writes")
@@ -143,6 +143,7 @@ class SynthConfig(Section):
     background_dbfs: Decibels
     background_absent: Probability = Field(description="share of examples on digital silence")
     snr_db: Decibels = Field(description="active speech level over the background's RMS level")
+    snr_skew: float = Field(1.0, ge=0.1, le=10.0, description="1: uniform; 2: half in the lowest quarter of snr_db")
     gain_db: Decibels = Field(description="of the finished example; peaks are kept below full scale")
     example_dbfs: float | None = Field(None, ge=-120.0, le=0.0, description="RMS the finished example is brought to")
     speed: Annotated[Range, _within(0.1, 10)]
