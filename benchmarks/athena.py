@@ -1,6 +1,6 @@
 """The easy real test: one household's wake word, trained on some takes and measured on others.
 
-    python benchmarks/athena.py --audio AUDIO --work DIR [--config default] [--max-steps 10000] [--max-minutes 90] [--json]
+    python benchmarks/athena.py --audio AUDIO --work DIR [--config default] [--max-steps 10000] [--json]
 
 AUDIO is a folder with `manifest.jsonl` (path, kind, set, speaker). Takes without any voice in them are left out. Held
 out before anything is trained: 100 takes of the word, whole noise sets, whole speakers of speech, a whole language.

@@ -117,8 +117,6 @@ def _uniform(rng: np.random.Generator, bounds: tuple[float, float], skew: float 
     return float(round(low + (high - low) * rng.random() ** skew, 2))
 
 
-
-
 def _background(rng: np.random.Generator, sources: dict[str, Pool], config: Config) -> BackgroundDraw | None:
     if rng.random() < config.synth.background_absent:
         return None

@@ -125,7 +125,7 @@ class DetectorConfig(Section):
 
 
 class SynthConfig(Section):
-    """What is overlaid on what. Ranges are drawn from uniformly (but for `snr_skew`), every draw is written to the manifest."""
+    """What is overlaid on what. Ranges are drawn from uniformly, but for `snr_skew`; the manifest holds every draw."""
 
     seed: int = Field(ge=0)
     examples: int = Field(ge=1, description="examples that `wakeword synth` writes")
