@@ -29,6 +29,7 @@ from wakeword.files import replacing, write_bytes
 from wakeword.sections import Section
 
 FORMAT_VERSION = 2  # 1 knew no paths
+READY = Path(__file__).parent / "models"  # bundles that come with the package, by name
 CARD, GRAPH, WEIGHTS, GOLDEN = "model.json", "model.onnx", "weights.safetensors", "golden.npz"
 
 
@@ -116,10 +117,13 @@ def replace_card(bundle: Bundle, card: Card, graph: bytes) -> Bundle:
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Opens a bundle. Raises BundleError if it is missing, damaged or written by a newer version of this program."""
-    folder = Path(path)
+    """Opens a bundle: a folder, or where there is none of that name, a ready model ("hey_computer").
+
+    Raises BundleError if it is missing, damaged or written by a newer version of this program.
+    """
+    folder = located(path)
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such folder, expected a model bundle")
+        raise BundleError(f"{folder}: no such folder, expected a model bundle or one of {', '.join(ready_models())}")
     if not (folder / CARD).is_file():
         raise BundleError(f"{folder}: not a model bundle: it has no {CARD}")
     card = _read_card(folder / CARD)
@@ -127,6 +131,16 @@ def read_bundle(path: str | Path) -> Bundle:
         if _sha256(_read_file(folder / name)) != card.sha256.get(name):
             raise BundleError(f"{folder / name}: damaged: its checksum is not the one in {CARD}")
     return Bundle(folder, card)
+
+
+def ready_models() -> list[str]:
+    """The names of the bundles that come with the package."""
+    return sorted(path.parent.name for path in READY.glob(f"*/{CARD}"))
+
+
+def located(path: str | Path) -> Path:
+    """The folder that a bundle's path or a ready model's name stands for; what is neither stays as it is."""
+    return READY / path if str(path) in ready_models() and not Path(path).is_dir() else Path(path)
 
 
 def _read_card(path: Path) -> Card:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from wakeword.bundle import Bundle, read_bundle
+from wakeword.bundle import Bundle, located, read_bundle
 from wakeword.config import SystemConfig, load_config
 from wakeword.features import tables
 from wakeword.phones import PHONES
@@ -21,7 +21,7 @@ def numbers(config_or_bundle: str | Path) -> dict[str, Any]:
 
     Raises ConfigError or BundleError if it is none of them.
     """
-    if Path(config_or_bundle).is_dir():
+    if located(config_or_bundle).is_dir():
         return _bundle_numbers(read_bundle(config_or_bundle))
     config = load_config(config_or_bundle)
     grid_steps = round(1000 * config.audio.example_s / config.synth.grid_ms)

@@ -27,6 +27,7 @@ VERBS = {
     "calibrate": "Set a bundle's threshold by recordings without the word.",
     "export": "Write the ONNX graph of a bundle again, on its own.",
     "listen": "Listen to a microphone, a wav file or stdin.",
+    "models": "List the models that come with the package, or get one.",
     "info": "Print every number of a configuration or bundle.",
     "demo": "Make clips, train, listen and draw, in minutes.",
 }

@@ -26,11 +26,14 @@ def command(
     import json
 
     import wakeword
-    from wakeword.bundle import read_bundle, replace_card
+    from wakeword.bundle import READY, located, read_bundle, replace_card
     from wakeword.calibrate import calibrate
     from wakeword.cli.progress import file_progress
+    from wakeword.errors import BundleError
     from wakeword.export import with_thresholds
 
+    if located(bundle).parent == READY:
+        raise BundleError(f"{bundle}: got a ready model, expected a folder of yours: wakeword models get {bundle}")
     ww = wakeword.load(bundle)
     with file_progress() as progress:
         found = calibrate(ww, negatives, target_fa_per_hour, phrase, progress)
