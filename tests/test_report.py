@@ -14,6 +14,7 @@ from tone_word import WORD_HZ, run
 from wakeword.cli import main
 from wakeword.report import write_report
 from wakeword.report.page import percent
+from wakeword.report.training import training_html
 
 
 def test_what_woke_it_and_what_was_missed_can_be_seen_and_heard_in_the_page(folders, tmp_path):
@@ -77,3 +78,15 @@ def test_a_report_that_cannot_be_written_is_refused_before_listening(
     arguments = ["evaluate", tiny_bundle, *places, tmp_path / "in_the_way" / "report"]
     assert main([str(argument) for argument in arguments]) == 2
     assert capsys.readouterr().err.count("\n") == 1  # no progress: nothing was listened to
+
+
+def test_the_page_says_what_the_model_was_trained_on_and_draws_how_it_went() -> None:
+    history = [{"step": 100 * n, "loss": loss, "miss_rate": loss / 2} for n, loss in enumerate([0.8, 0.2, 0.4], 1)]
+    kinds = {"activates": {"files": 1234, "groups": 7, "hours": 0.5}}
+    training = {"step": 300, "elapsed_s": 90.0, "start_from": "backbone <1>", "history": history}
+    html = training_html({"clips": {"train": kinds, "validation": {}}, "training": training, "sources": ["set (CC0)"]})
+    assert all(told in html for told in ("1,234", "backbone &lt;1&gt;", "1.5", "set (CC0)"))
+    assert "0.2 at best, after 200 batches" in html
+    heights = [float(point.split(",")[1]) for point in re.search(r'points="([^"]+)"', html)[1].split()]
+    assert heights[0] < heights[2] < heights[1]  # the page counts from above: the highest loss is on top
+    assert training_html({}) == ""

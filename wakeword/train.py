@@ -110,12 +110,18 @@ class WakeRun(Run[Batch]):
             config=SystemConfig.model_validate(self.config.model_dump(include=set(SystemConfig.model_fields))),
             provenance={
                 **self.data.provenance,
-                "training": {**self.facts(), "start_from": self.start_from, "validation": result.summary()},
+                "training": self._told() | {"validation": result.summary()},
                 "synth": self.config.synth.model_dump(),
                 "train": self.config.train.model_dump(),
             },
         )
         return write_bundle(self.out, card, *export(self.best, card))
+
+    def _told(self) -> dict[str, Any]:
+        """How training went, for the card."""
+        kept = ("step", "loss", "miss_rate", "fa_per_hour")
+        history = [{key: line[key] for key in kept} for line in self.progress.history]
+        return {**self.facts(), "start_from": self.start_from, "history": history}
 
     def _calibrate(self, model: WakeModel, lengths: PhraseLengths) -> Validation:
         held_out = self.data.validation(self.config.train.calibration_examples)

@@ -22,7 +22,9 @@ def command(
     target_fa_per_hour: Annotated[float, typer.Option(help="Wanted false accepts per hour.")] = 0.5,
     phrase: Annotated[str | None, typer.Option(help="Which of the bundle's phrases; default: the first.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws the excerpts of noise.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for the report; default: BUNDLE/report.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report; default: BUNDLE/report, or NAME_report.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
     """Measure misses and false accepts of a bundle, and choose its threshold.
@@ -30,13 +32,12 @@ def command(
     Writes evaluation.json, det.png and index.html, a page that needs nothing else.
     """
     import wakeword
+    from wakeword.bundle import read_bundle
     from wakeword.cli.progress import file_progress
     from wakeword.evaluate import evaluate
     from wakeword.report import write_report
 
-    folder = out or bundle / "report"
-    ww = wakeword.load(bundle)
-    _check_report(folder)
+    ww, folder = wakeword.load(bundle), _report_folder(bundle, out)
     with file_progress() as progress:
         found = evaluate(
             ww, positives, negatives, noise, snr_db, target_fa_per_hour, phrase, noisy_negatives, seed, progress
@@ -49,21 +50,23 @@ def command(
         "noise": str(noise) if noise else "none",
         "seed": seed,
     }
-    page = write_report(found, folder, about)
+    page = write_report(found, folder, about, read_bundle(bundle).card.provenance)
     if as_json:
         typer.echo(json.dumps({**about, **found.to_dict(), "report": str(page)}))
     else:
         _print_table(found, page)
 
 
-def _check_report(folder: Path) -> None:
+def _report_folder(bundle: Path, out: Path | None) -> Path:
     """What is missing for the report is better said now than after an hour of listening."""
     import matplotlib  # noqa: F401
 
     from wakeword.files import check_writable
     from wakeword.report import PAGE_NAME
 
+    folder = out or (bundle / "report" if bundle.is_dir() else Path(f"{bundle}_report"))
     check_writable(folder / PAGE_NAME)
+    return folder
 
 
 def _print_table(found: Evaluation, page: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from html import escape
 from importlib import resources
 from string import Template
@@ -13,6 +13,8 @@ import numpy as np
 from wakeword.evaluation import Evaluation
 from wakeword.metrics import OperatingPoint
 from wakeword.report.snippets import moment_html, take_html
+from wakeword.report.table import table
+from wakeword.report.training import training_html
 from wakeword.trials import HIT_TAIL_S, LEAD_S
 
 LISTED = 40  # rows of a table; the JSON file has them all
@@ -20,8 +22,10 @@ CONDITIONS = {"snr_db": ("SNR", " dB"), "level_dbfs": ("speech level", " dBFS"),
 PLAYED = 12  # of them, the worst, that can be seen and heard
 
 
-def render_page(evaluation: Evaluation, plot_svg: str, about: dict[str, Any]) -> str:
-    """HTML. `about` holds plain names and values that are shown as they are."""
+def render_page(
+    evaluation: Evaluation, plot_svg: str, about: dict[str, Any], provenance: Mapping[str, Any] | None = None
+) -> str:
+    """HTML. `about` holds plain names and values that are shown as they are; `provenance` is the card's."""
     template = Template(resources.files("wakeword.report").joinpath("page.html").read_text("utf-8"))
     return template.substitute(
         title=escape(f"{evaluation.phrase}: misses and false accepts"),
@@ -37,8 +41,9 @@ def render_page(evaluation: Evaluation, plot_svg: str, about: dict[str, Any]) ->
         negatives=_negatives(evaluation),
         missed=_missed(evaluation),
         skipped=_skipped(evaluation),
+        training=training_html(provenance or {}),
         method=_method(evaluation),
-        about=_table([], [[(escape(key), ""), (escape(str(value)), "path")] for key, value in about.items()]),
+        about=table([], [[(escape(key), ""), (escape(str(value)), "path")] for key, value in about.items()]),
     )
 
 
@@ -106,7 +111,7 @@ def _targets(evaluation: Evaluation) -> str:
          (f"{point.fa_per_hour:.2f}", "n"), (f"{point.fa_per_hour_upper:.2f}", "n")]
         for target, point in evaluation.other_targets.items()
     ]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _conditions(evaluation: Evaluation) -> str:
@@ -122,7 +127,7 @@ def _conditions(evaluation: Evaluation) -> str:
              (percent(one.own_misses / one.positives), "n"), (percent(one.chosen_misses / one.positives), "n")]
             for one in found
         ]  # fmt: skip
-        tables.append(_table([(title, ""), *head], rows))
+        tables.append(table([(title, ""), *head], rows))
     return "".join(tables)
 
 
@@ -134,7 +139,7 @@ def _negatives(evaluation: Evaluation) -> str:
         for number, moment in enumerate(evaluation.negatives)
     ]  # fmt: skip
     head = [("score", "n"), ("at", "n"), ("file", ""), ("above the threshold", ""), ("", "")]
-    return _table(head, rows[:LISTED]) if rows else '<p class="note">The score never left zero.</p>'
+    return table(head, rows[:LISTED]) if rows else '<p class="note">The score never left zero.</p>'
 
 
 def _missed(evaluation: Evaluation) -> str:
@@ -152,15 +157,15 @@ def _missed(evaluation: Evaluation) -> str:
         for number, take in enumerate(missed[:LISTED])
     ]
     more = f"The lowest {LISTED} of {len(missed)}; evaluation.json has all." if len(missed) > LISTED else ""
-    return _table([("score", "n"), ("file", ""), ("missed at", ""), ("", "")], rows) + f'<p class="note">{more}</p>'
+    return table([("score", "n"), ("file", ""), ("missed at", ""), ("", "")], rows) + f'<p class="note">{more}</p>'
 
 
 def _skipped(evaluation: Evaluation) -> str:
     if not evaluation.skipped:
         return ""
     rows = [[(_path(file.path), "path"), (escape(file.reason), "path")] for file in evaluation.skipped]
-    table = _table([("file", ""), ("why", "")], rows)
-    return f'<details class="card"><summary>Skipped, or cut short: {_files(len(rows))}</summary>{table}</details>'
+    listed = table([("file", ""), ("why", "")], rows)
+    return f'<details class="card"><summary>Skipped, or cut short: {_files(len(rows))}</summary>{listed}</details>'
 
 
 def _method(evaluation: Evaluation) -> str:
@@ -197,10 +202,3 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(max(seconds, 0.0), 60.0)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:05.2f}" if hours else f"{minutes}:{rest:05.2f}"
-
-
-def _table(head: Iterable[tuple[str, str]], rows: Iterable[Iterable[tuple[str, str]]]) -> str:
-    """Cells are (ready HTML, CSS class)."""
-    top = "".join(f'<th class="{kind}">{text}</th>' for text, kind in head)
-    body = "".join("<tr>" + "".join(f'<td class="{kind}">{cell}</td>' for cell, kind in row) + "</tr>" for row in rows)
-    return f"<table>{f'<thead><tr>{top}</tr></thead>' if top else ''}<tbody>{body}</tbody></table>" if body else ""
