@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -91,3 +92,13 @@ def test_an_interrupted_write_is_no_bundle(copy: Path) -> None:
     (copy / CARD).unlink()
     with pytest.raises(BundleError, match="not a model bundle"):
         wakeword.load(copy)
+
+
+def test_a_bundle_from_before_a_feature_that_it_does_not_use_keeps_its_fingerprint(tiny_bundle: Path) -> None:
+    card = read_bundle(tiny_bundle).card
+    features = card.config.features.model_copy(update={"mask_db": None})
+    plain = card.model_copy(update={"config": card.config.model_copy(update={"features": features})})
+    known = {name: value for name, value in features.model_dump().items() if name != "mask_db"}
+    config = card.config
+    parts = [config.audio.sample_rate_hz, known, config.model.model_dump(), card.phrases]
+    assert plain.fingerprint() == hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

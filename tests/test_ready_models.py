@@ -33,7 +33,7 @@ def test_a_folder_of_that_name_goes_before_the_ready_model(ready: Path, tmp_path
 
 def test_an_unknown_name_is_answered_with_the_known_ones(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["listen", "hey_nobody", "--wav", "no.wav"]) == 2
-    assert "expected a model bundle or one of hey_test" in capsys.readouterr().err
+    assert "expected a model bundle, hey_test" in capsys.readouterr().err
     assert main(["models", "get", "hey_nobody"]) == 2
     assert "got hey_nobody, expected one of hey_test" in capsys.readouterr().err
 

@@ -46,9 +46,13 @@ class Card(Section):
     sha256: dict[str, str] = Field(default_factory=dict, description="of the other files")
 
     def fingerprint(self) -> str:
-        """Identifies what the graph must agree with: front end, network, phrases and their paths."""
+        """Identifies what the graph must agree with: front end, network, phrases and their paths.
+
+        Features that are not used (None) are left out: bundles from before they existed keep their fingerprint.
+        """
         config = self.config
-        parts = [config.audio.sample_rate_hz, config.features.model_dump(), config.model.model_dump(), self.phrases]
+        features = config.features.model_dump(exclude_none=True)
+        parts = [config.audio.sample_rate_hz, features, config.model.model_dump(), self.phrases]
         parts += [self.paths] if self.paths else []
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -123,7 +127,8 @@ def read_bundle(path: str | Path) -> Bundle:
     """
     folder = located(path)
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such folder, expected a model bundle or one of {', '.join(ready_models())}")
+        ready = "".join(f", {name}" for name in ready_models())
+        raise BundleError(f"{folder}: no such folder, expected a model bundle{ready}")
     if not (folder / CARD).is_file():
         raise BundleError(f"{folder}: not a model bundle: it has no {CARD}")
     card = _read_card(folder / CARD)
