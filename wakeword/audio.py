@@ -5,6 +5,7 @@ All arrays here are mono, shape [N].
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,17 @@ def read(path: str | Path, sample_rate_hz: int) -> np.ndarray:
     """A whole recording as float32 [N] at the wanted rate, its channels averaged. Raises what `read_blocks` does."""
     blocks = list(read_blocks(path, sample_rate_hz))
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def decoded(file: io.BytesIO) -> np.ndarray:
+    """A whole mono file in memory as int16 [N], at the rate it has. Raises AudioError if it cannot be decoded."""
+    try:
+        with soundfile.SoundFile(file) as sound:
+            if sound.subtype == "OPUS":
+                return to_int16(np.concatenate([block[:, 0] for block in _opus_blocks(sound)]))
+            return sound.read(dtype="int16")
+    except (soundfile.LibsndfileError, ValueError) as error:
+        raise AudioError(f"audio in memory: cannot be decoded: {error}") from None
 
 
 def read_blocks(path: str | Path, sample_rate_hz: int) -> Iterator[np.ndarray]:
