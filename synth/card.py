@@ -13,13 +13,15 @@ def data_card(description: Mapping[str, Any], totals: Mapping[str, Mapping[str, 
     shards = description["shards"]
     return "\n".join(
         [
-            *_head(totals),
+            *_head(totals, shards["codec"]),
             f"# {', '.join(description['clips']['phrases'])}: synthesized examples",
             "",
             f"Mono, {sample_rate_hz} Hz, {shards['codec']}. Made by `wakeword synth`; every number that was drawn is in "
             "the JSON beside each example, and dataset.json has the whole configuration.",
             "",
-            *_table(["split", "examples", "hours", "words", "other sounds", "shards", "MB"], _rows(totals, sample_rate_hz)),
+            *_table(
+                ["split", "examples", "hours", "words", "other sounds", "shards", "MB"], _rows(totals, sample_rate_hz)
+            ),
             "",
             "## Sources",
             "",
@@ -32,8 +34,12 @@ def data_card(description: Mapping[str, Any], totals: Mapping[str, Mapping[str, 
     )
 
 
-def _head(totals: Mapping[str, Mapping[str, int]]) -> list[str]:
-    lines = ["---", "task_categories: [audio-classification]", "configs:", "- config_name: default", "  data_files:"]
+def _head(totals: Mapping[str, Mapping[str, int]], codec: str) -> list[str]:
+    """The audio's column is bytes: declared as audio, `datasets` would not even read a row without torchcodec."""
+    columns = {"__key__": "string", "__url__": "string", codec: "binary", "json": "json"}
+    lines = ["---", "task_categories: [audio-classification]", "dataset_info:", "  features:"]
+    lines += [f"  - {{name: {name}, dtype: {kind}}}" for name, kind in columns.items()]
+    lines += ["configs:", "- config_name: default", "  data_files:"]
     for split in totals:
         lines += [f"  - split: {split}", f'    path: "{split}-*.tar"']
     return [*lines, "---", ""]

@@ -1,8 +1,8 @@
 """Where recordings come from and what may be done with them: `source.toml`, in a folder of recordings or any above it.
 
-    name = "LibriSpeech dev-clean"
-    licence = "CC BY 4.0"
-    url = "https://www.openslr.org/12/"
+name = "LibriSpeech dev-clean"
+licence = "CC BY 4.0"
+url = "https://www.openslr.org/12/"
 """
 
 from __future__ import annotations

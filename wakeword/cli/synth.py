@@ -31,7 +31,9 @@ def command(
     audio_format: Annotated[str, typer.Option("--format", help="Of shards: flac, or opus, which is smaller.")] = "flac",
     shard_examples: Annotated[int, typer.Option(min=1, help="Examples in a shard.")] = 512,
     engine: Annotated[str, typer.Option(help="Who renders shards: local processes, or ray, on a cluster.")] = "local",
-    preview: Annotated[int | None, typer.Option(min=1, help="Write a page that shows so many examples instead.")] = None,
+    preview: Annotated[
+        int | None, typer.Option(min=1, help="Write a page that shows so many examples instead.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: all cores.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
