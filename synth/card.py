@@ -16,8 +16,8 @@ def data_card(description: Mapping[str, Any], totals: Mapping[str, Mapping[str, 
             *_head(totals, shards["codec"]),
             f"# {', '.join(description['clips']['phrases'])}: synthesized examples",
             "",
-            f"Mono, {sample_rate_hz} Hz, {shards['codec']}. Made by `wakeword synth`; every number that was drawn is in "
-            "the JSON beside each example, and dataset.json has the whole configuration.",
+            f"Mono, {sample_rate_hz} Hz, {shards['codec']}. Made by `wakeword synth`; every number that was drawn is "
+            "in the JSON beside each example, and dataset.json has the whole configuration.",
             "",
             *_table(
                 ["split", "examples", "hours", "words", "other sounds", "shards", "MB"], _rows(totals, sample_rate_hz)

@@ -1,8 +1,8 @@
 """Any number of examples as shards of a fixed size: `train-000007.tar`, index.json, dataset.json and README.md.
 
 A shard is a function of the clips, the configuration and its number, so whoever renders it, in whatever order, on
-whatever machine, writes the same bytes. It is written under another name and renamed; a note of it follows. Whatever has
-no note after a run was killed is rendered again. What is held in memory is one example a worker.
+whatever machine, writes the same bytes. It is written under another name and renamed; a note of it follows. Whatever
+has no note after a run was killed is rendered again. What is held in memory is one example a worker.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def write_shards(
 ) -> dict[str, Any]:
     """Renders `clips.config.synth.examples` examples into shards in `out` and returns what dataset.json says.
 
-    `engine(function, shared, jobs, workers)` yields `function(shared, *job)` of each job, in order: `ordered_map` on this
-    machine. Raises DataError if the folder holds a dataset of another configuration or of other clips, ConfigError for a
-    codec that does not know the rate, and FileError if another run is writing it or it cannot be written.
+    `engine(function, shared, jobs, workers)` yields `function(shared, *job)` of each job, in order: `ordered_map` on
+    this machine. Raises DataError if the folder holds a dataset of another configuration or of other clips, ConfigError
+    for a codec that does not know the rate, and FileError if another run is writing it or it cannot be written.
     """
     check_codec(codec, clips.config.audio.sample_rate_hz)
     description = {**describe(clips), "shards": {"format": FORMAT, "codec": codec, "examples": shard_examples}}

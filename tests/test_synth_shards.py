@@ -157,7 +157,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(clips: Clips, tmp_path: Pat
 def test_a_full_disk_is_one_line_and_leaves_no_shard(clips: Clips, tmp_path: Path, monkeypatch) -> None:
     import synth.shards
 
-    monkeypatch.setattr(synth.shards, "open", lambda *_: open("/dev/full", "wb", buffering=0), raising=False)
+    full = lambda *_: open("/dev/full", "wb", buffering=0)  # noqa: E731, SIM115 - closed by whoever opens it
+    monkeypatch.setattr(synth.shards, "open", full, raising=False)
     with pytest.raises(FileError, match="No space left"):
         write_shards(clips, tmp_path / "out", "flac", EACH)
     assert not list((tmp_path / "out").glob("*.tar"))
