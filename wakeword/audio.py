@@ -26,6 +26,7 @@ FOREIGN_SUFFIXES = {".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr", ".webm", ".
 WRITTEN_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 LEVEL_FRAME_S = 0.02
 ACTIVITY_MARGIN_DB = 15.9  # ITU-T P.56: what is further below the active level is a pause
+SUMMED_SAMPLES = 512  # are added up in float32; their sums in float64
 BLOCK_SAMPLES = 1 << 18  # a long file is decoded a few seconds at a time, never whole
 OPUS_BLOCK_SAMPLES = 960  # what is read together with a failing packet is lost, so little at a time
 
@@ -54,8 +55,10 @@ def _is_sound(pcm: np.ndarray) -> bool:
 
 def to_int16(pcm: np.ndarray) -> np.ndarray:
     """float32 [N] -> int16 [N], rounded to nearest and clipped at full scale."""
-    scaled = np.rint(pcm * np.float32(FULL_SCALE))
-    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+    scaled = pcm * np.float32(FULL_SCALE)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
+    return scaled.astype(np.int16)
 
 
 def audio_files(folder: str | Path) -> tuple[list[Path], list[Path]]:
@@ -222,8 +225,16 @@ def replacing_audio(path: str | Path) -> Iterator[str]:
 
 
 def rms(pcm: np.ndarray) -> float:
-    """Root mean square of float32 [N]. A plain sum: BLAS would add up differently with the number of threads."""
-    return float(np.sqrt(np.square(pcm).sum(dtype=np.float64) / max(len(pcm), 1)))
+    """Root mean square of float32 [N]. No BLAS, which would add up differently with the number of threads."""
+    rows = len(pcm) // SUMMED_SAMPLES
+    energy = _energies(pcm[: rows * SUMMED_SAMPLES].reshape(rows, SUMMED_SAMPLES)).sum()
+    rest = pcm[rows * SUMMED_SAMPLES :]
+    return float(np.sqrt((energy + np.square(rest).sum(dtype=np.float64)) / max(len(pcm), 1)))
+
+
+def _energies(frames: np.ndarray) -> np.ndarray:
+    """float64 [T] of float32 [T, N], each added up in float32: a frame is short enough for that."""
+    return np.einsum("tn,tn->t", frames, frames).astype(np.float64)
 
 
 def speech_activity(pcm: np.ndarray, sample_rate_hz: int) -> tuple[float, int]:
@@ -234,7 +245,7 @@ def speech_activity(pcm: np.ndarray, sample_rate_hz: int) -> tuple[float, int]:
     """
     frame = max(1, min(len(pcm), round(LEVEL_FRAME_S * sample_rate_hz)))
     frames = len(pcm) // frame
-    power = np.square(pcm[: frames * frame], dtype=np.float64).reshape(frames, frame).mean(axis=1)
+    power = _energies(pcm[: frames * frame].reshape(frames, frame)) / frame
     level, margin = 0.0, 10 ** (-ACTIVITY_MARGIN_DB / 10)
     active = np.ones(frames, bool)
     while (raised := float(power[active].mean()) if frames else 0.0) > level:
