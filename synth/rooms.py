@@ -60,7 +60,7 @@ def convolved(pcm: np.ndarray, response: np.ndarray) -> np.ndarray:
 
 
 def overlap_added(pcm: np.ndarray, spectrum: np.ndarray, size: int, response_samples: int) -> np.ndarray:
-    """float32 [N] in a room of M samples whose spectrum at `size` points is there already -> [N + M - 1]."""
+    """float32 [N] in a room of M samples whose spectrum at `size` >= 2 M points is there already -> [N + M - 1]."""
     from scipy import fft
 
     step, samples = size - response_samples + 1, len(pcm) + response_samples - 1
@@ -70,7 +70,7 @@ def overlap_added(pcm: np.ndarray, spectrum: np.ndarray, size: int, response_sam
     rung = fft.irfft(fft.rfft(cut, size) * spectrum, size)
     summed = np.zeros((blocks + 1) * step, np.float32)
     summed[: blocks * step] = rung[:, :step].ravel()
-    for block, tail in enumerate(rung[:, step:], 1):  # rings on into the next block, and never beyond it
+    for block, tail in enumerate(rung[:, step:], 1):  # a block's ring reaches into the next one, never beyond
         summed[block * step : block * step + len(tail)] += tail
     return summed[:samples]
 
