@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,10 +25,11 @@ from wakeword.audio import FULL_SCALE, decoded, to_float
 from wakeword.cli import main
 from wakeword.clips import Clip
 from wakeword.errors import ConfigError, DataError, FileError
-from wakeword.shards import Shards, stacked
+from wakeword.shards import Shards
 
 EXAMPLES, EACH = 22, 4
-PATHS = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+ROOT = Path(__file__).parent.parent
+PATHS = os.pathsep.join([str(ROOT / "tests"), str(ROOT)])
 
 
 @pytest.fixture(scope="module")
@@ -292,33 +294,37 @@ def test_two_processes_of_torchrun_train_on_different_examples(clips: Clips, tmp
     assert len({*first, *second}) == 2 * count
 
 
-def test_a_torch_loader_reads_shards_in_three_lines(dataset: Path) -> None:
+def shown(reader: str, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What the lines of docs/datasets.md that name a reader leave behind, run beside the dataset."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "datasets.md").read_text("utf-8"), re.DOTALL)
+    (code,) = [block for block in blocks if reader in block]
+    assert sum(bool(line) for line in code.splitlines()) == 3
+    monkeypatch.chdir(dataset.parent)
+    left: dict[str, object] = {}
+    exec(code.replace("000099", "000004"), left)
+    return left
+
+
+def test_a_torch_loader_reads_shards_in_the_three_lines_shown(dataset: Path, monkeypatch) -> None:
     pytest.importorskip("torch")
-    from torch.utils.data import DataLoader
-
-    loader = DataLoader(Shards(dataset, "train"), batch_size=4, shuffle=True, num_workers=2, collate_fn=stacked)
-    batches = list(loader)
-    assert [len(pcm) for pcm, _ in batches] == [4, 4, 4, 4, 3]
+    batches = list(shown("DataLoader", dataset, monkeypatch)["loader"])
+    assert [pcm.shape for pcm, _ in batches] == [(19, 48000)]
     assert batches[0][0].dtype == np.float32
-    assert len({pcm[i].tobytes() for pcm, _ in batches for i in range(len(pcm))}) == 19
+    assert len({row.tobytes() for pcm, _ in batches for row in pcm}) == 19
 
 
-def test_webdataset_reads_shards_in_three_lines(dataset: Path) -> None:
-    wds = pytest.importorskip("webdataset", reason="webdataset is not installed")
-    import soundfile
-
-    found = wds.WebDataset(sorted(map(str, dataset.glob("train-*.tar"))), shardshuffle=False)
-    read = wds.handle_extension("flac", lambda content: soundfile.read(io.BytesIO(content), dtype="float32")[0])
-    examples = list(found.decode(read))
+def test_webdataset_reads_shards_in_the_three_lines_shown(dataset: Path, monkeypatch) -> None:
+    pytest.importorskip("webdataset", reason="webdataset is not installed")
+    examples = list(shown("webdataset", dataset, monkeypatch)["examples"])
     assert [example["json"]["recipe"]["index"] for example in examples] == list(range(19))
     assert np.array_equal(examples[3]["flac"] * FULL_SCALE, Shards(dataset)[3].pcm)
 
 
-def test_hugging_face_datasets_read_shards_in_three_lines(dataset: Path, tmp_path: Path, monkeypatch) -> None:
+def test_hugging_face_datasets_read_shards_in_the_three_lines_shown(dataset: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets", reason="Hugging Face's datasets is not installed")
-
-    found = datasets.load_dataset(str(dataset), cache_dir=str(tmp_path))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    found = shown("load_dataset", dataset, monkeypatch)["examples"]
     assert {split: len(rows) for split, rows in found.items()} == {"train": 19, "validation": 3}
     row = found["train"][3]
     assert Clip.model_validate(row["json"]).samples == 48000
