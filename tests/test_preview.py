@@ -45,7 +45,7 @@ def test_the_page_has_a_picture_a_player_and_the_label_in_its_place(page: str) -
     assert len(pcm) == pytest.approx(SAMPLES, abs=2400)
     (picture,) = re.findall(r"data:image/png;base64,([^\"]+)", page)
     assert b64decode(picture).startswith(b"\x89PNG")
-    for said in ("0.75 to 1.50 s", "12.5 dB", "backwards, room rooms/hall.wav", "activates/me.wav", "no background"):
+    for said in ("0.75 to 1.50 s", "12.5 dB", "backwards, room hall.wav", "activates/me.wav", "no background"):
         assert said in page
 
 

@@ -48,7 +48,7 @@ def write_preview(path: str | Path, examples: Iterable[Example], config: Config,
 def _card(number: int, example: Example, config: Config, phrases: Sequence[str]) -> str:
     pcm, rate = to_float(example.pcm), config.audio.sample_rate_hz
     peak = float(np.abs(pcm).max())
-    level = f"peak {20 * np.log10(peak):.1f} dBFS" if peak else "silence"
+    level = f"peak {round(20 * np.log10(peak), 1) + 0.0:g} dBFS" if peak else "silence"
     spectrogram = _text(spectrogram_png(pcm, rate))
     bands = "".join(_band(event, len(pcm)) for event in example.events)
     return (
@@ -141,7 +141,9 @@ def _effects(drawn: Mapping[str, Any]) -> list[str]:
         ),
         "band": lambda effect: f"band {effect['low_hz']:.0f} to {effect['high_hz']:.0f} Hz",
         "codec": lambda effect: effect["kind"],
-        "room": lambda effect: f"room {effect['id']}" if "id" in effect else f"room of {effect['rt60_s']:.2f} s",
+        "room": lambda effect: (
+            f"room {effect['id'].partition('/')[2]}" if "id" in effect else f"room of {effect['rt60_s']:.2f} s"
+        ),
     }
     return ["backwards"] * drawn["reversed"] + [text(drawn[name]) for name, text in words.items() if drawn[name]]
 
