@@ -6,5 +6,6 @@ From a folder of recordings to examples, in reading order: `recordings` (find, t
 
 from synth.build import Clips, open_clips, stream
 from synth.dataset import write_dataset
+from synth.shards import write_shards
 
-__all__ = ["Clips", "open_clips", "stream", "write_dataset"]
+__all__ = ["Clips", "open_clips", "stream", "write_dataset", "write_shards"]

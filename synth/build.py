@@ -15,6 +15,7 @@ from synth.pool import Pool, draw_weight, pools, stretch_samples
 from synth.recipe import draw
 from synth.recordings import Rejected, TakeRules, clip_folders, is_added, required_kinds, scan
 from synth.render import render
+from synth.sources import Share, shares
 from synth.splits import Segment, split
 from synth.workers import ordered_map
 from wakeword.clips import Example
@@ -39,6 +40,8 @@ class Clips:
     rejected: tuple[Rejected, ...]
     times: Mapping[str, float] = field(default_factory=dict)
     """How many times as often as usual some recordings are drawn, by their id."""
+    sources: tuple[Share, ...] = ()
+    """Where the recordings come from, and under what licence."""
 
     @cached_property
     def pools(self) -> dict[str, dict[str, Pool]]:
@@ -102,7 +105,7 @@ def open_clips(
     own = {take: n for side in sides.values() for take, n in _own_times(side.get("activates", [])).items()}
     real = {take: n for side in sides.values() for take, n in _real_times(side.get("negatives", []), config).items()}
     times = own if any(is_added(take.id) for take in bank.takes if take.kind == "activates") else real
-    return Clips(config, bank, wanted, sides, rejected, times)
+    return Clips(config, bank, wanted, sides, rejected, times, shares(recordings, sides, config.audio.sample_rate_hz))
 
 
 def _own_times(activates: Sequence[Segment]) -> dict[str, float]:

@@ -26,7 +26,7 @@ class Codec(Section):
 
     @classmethod
     def sample(cls, rng: np.random.Generator, config: Config) -> Codec:
-        kind = KINDS[int(rng.choice(len(KINDS), p=SHARES))]
+        kind = KINDS[int(np.searchsorted(np.cumsum(SHARES), rng.random(), side="right"))]
         return cls(kind=kind, compression=float(round(rng.uniform(*COMPRESSION), 2)))
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:

@@ -39,7 +39,7 @@ def write_dataset(clips: Clips, out: str | Path, workers: int = 0, progress: Pro
 
 def _write(clips: Clips, out: Path, workers: int, progress: Progress | None) -> dict[str, Any]:
     description = describe(clips)
-    _claim(out, description)
+    claim(out, description)
     paths = {split: [_path(split, i) for i in range(n)] for split, n in description["examples"].items()}
     total = sum(description["examples"].values())
     done = _finished(out, clips.config.example_samples)
@@ -67,11 +67,12 @@ def describe(clips: Clips) -> dict[str, Any]:
         "config": clips.config.model_dump(mode="json"),
         "clips_digest": hashlib.sha256(f"{clips.bank.digest} {clips.phrases}".encode()).hexdigest(),
         "clips": clips.summary(),
+        "sources": [share.model_dump() for share in clips.sources],
         "rejected": [{"path": one.path, "reason": one.reason} for one in clips.rejected],
     }
 
 
-def _claim(out: Path, description: dict[str, Any]) -> None:
+def claim(out: Path, description: dict[str, Any]) -> None:
     """Writes dataset.json, or makes sure that the one there says the same of all that shapes the audio."""
     path = out / DATASET_NAME
     if path.exists():
@@ -92,7 +93,8 @@ def _claim(out: Path, description: dict[str, Any]) -> None:
 
 def _identity(description: dict[str, Any]) -> list[Any]:
     config = description["config"]
-    return [description["format"], description["clips_digest"], config["audio"], config["synth"]]
+    shards = description.get("shards")
+    return [description["format"], description["clips_digest"], config["audio"], config["synth"], shards]
 
 
 def _finished(out: Path, example_samples: int) -> dict[str, Clip]:

@@ -238,6 +238,22 @@ def _trimmed(take: np.ndarray, kind: str, rules: TakeRules) -> np.ndarray:
     return take[start:stop]
 
 
+def _unchanged(recording: Recording, rules: TakeRules) -> Iterator[np.ndarray]:
+    """`decode`, and a refusal of a file that somebody wrote to meanwhile: half of it may be old and half new."""
+    before = _state(recording.path)
+    yield from decode(recording, rules)
+    if _state(recording.path) != before:
+        raise AudioError("changed while it was read")
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
 def decode_all(
     recordings: Sequence[Recording],
     rules: TakeRules,
@@ -248,7 +264,7 @@ def decode_all(
     rejected = []
     for number, recording in enumerate(recordings, 1):
         try:
-            sink(recording, decode(recording, rules))
+            sink(recording, _unchanged(recording, rules))
         except AudioError as error:
             rejected.append(Rejected(str(recording.path), str(error).removeprefix(f"{recording.path}: ")))
         if progress:

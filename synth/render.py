@@ -14,7 +14,7 @@ import numpy as np
 from synth.bank import Bank
 from synth.recipe import EventDraw, Recipe
 from synth.rooms import RecordedRoom, convolved, recorded_response
-from synth.transforms import fade_edges, looped
+from synth.transforms import fade_edges, filtered, looped
 from wakeword.audio import FULL_SCALE, db_to_gain, rms, speech_activity, to_float, to_int16
 from wakeword.clips import Event, Example
 from wakeword.config import Config
@@ -74,10 +74,12 @@ def dry_event(event: EventDraw, bank: Bank, sample_rate_hz: int) -> np.ndarray:
     """float32 [end_sample - start_sample]: cut, faded at both ends, its effects applied; not yet at its level."""
     sound = to_float(bank.read(event.id, event.crop_start_sample, event.crop_samples))
     sound = fade_edges(sound[::-1] if event.reversed else sound, sample_rate_hz)
-    for effect in (event.scramble, event.speed, event.vocal_tract, event.filter, event.band, event.codec):
+    for effect in (event.scramble, event.speed, event.vocal_tract):
         if effect:
             sound = effect.apply(sound, sample_rate_hz)
-    return sound
+    if event.filter or event.band:
+        sound = filtered(sound, sample_rate_hz, [one for one in (event.filter, event.band) if one])
+    return event.codec.apply(sound, sample_rate_hz) if event.codec else sound
 
 
 def _finish(mix: np.ndarray, recipe: Recipe) -> float:

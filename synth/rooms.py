@@ -21,6 +21,7 @@ DECAY_TO_60_DB = 6.0 * np.log(10.0)  # ln(10 ** 6): the energy's decay constant 
 WALL_DISTANCE_M = 0.3
 LONGEST_RESPONSE_S = 3.0  # a cathedral rings longer, but nobody wakes a device there
 DIRECT_S = 0.005
+RESPONSES_A_BLOCK = 4  # a transform is so many times as long as a response: a quarter of it is spent on the overlap
 
 
 class Room(Section):
@@ -39,7 +40,8 @@ class Room(Section):
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """float32 [N] -> [N + M - 1], the response's M samples ringing on after the end."""
-        return convolved(pcm, impulse_response(self, sample_rate_hz))
+        samples, size, spectrum = _partition(self, sample_rate_hz)
+        return overlap_added(pcm, spectrum, size, samples)
 
 
 class RecordedRoom(Section):
@@ -55,6 +57,22 @@ def convolved(pcm: np.ndarray, response: np.ndarray) -> np.ndarray:
     samples = len(pcm) + len(response) - 1
     size = fft.next_fast_len(samples, real=True)
     return fft.irfft(fft.rfft(pcm, size) * fft.rfft(response, size), size)[:samples]
+
+
+def overlap_added(pcm: np.ndarray, spectrum: np.ndarray, size: int, response_samples: int) -> np.ndarray:
+    """float32 [N] in a room of M samples whose spectrum at `size` >= 2 M points is there already -> [N + M - 1]."""
+    from scipy import fft
+
+    step, samples = size - response_samples + 1, len(pcm) + response_samples - 1
+    blocks = -(-len(pcm) // step)
+    cut = np.zeros((blocks, step), np.float32)
+    cut.reshape(-1)[: len(pcm)] = pcm
+    rung = fft.irfft(fft.rfft(cut, size) * spectrum, size)
+    summed = np.zeros((blocks + 1) * step, np.float32)
+    summed[: blocks * step] = rung[:, :step].ravel()
+    for block, tail in enumerate(rung[:, step:], 1):  # a block's ring reaches into the next one, never beyond
+        summed[block * step : block * step + len(tail)] += tail
+    return summed[:samples]
 
 
 def direct_onwards(response: np.ndarray, sample_rate_hz: int) -> np.ndarray:
@@ -105,6 +123,16 @@ def impulse_response(room: Room, sample_rate_hz: int) -> np.ndarray:
     response = response.astype(np.float32)
     response.setflags(write=False)
     return response
+
+
+@lru_cache(maxsize=POOL_ROOMS * 2)
+def _partition(room: Room, sample_rate_hz: int) -> tuple[int, int, np.ndarray]:
+    """(samples of the response, size of its transform, its spectrum): one a room, whatever is said in it."""
+    from scipy import fft
+
+    response = impulse_response(room, sample_rate_hz)
+    size = fft.next_fast_len(RESPONSES_A_BLOCK * len(response), real=True)
+    return len(response), size, fft.rfft(response, size)
 
 
 def _volume_and_surface(room: Room) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from wakeword.config import Config
@@ -82,8 +84,10 @@ class VocalTract(Section):
         bins = np.minimum(np.arange(frame // 2 + 1, dtype=np.float32) / np.float32(self.factor), frame // 2)
         below = np.minimum(bins.astype(int), frame // 2 - 1)
         share = bins - below.astype(np.float32)
-        stretched = envelopes[:, below] * (1 - share) + envelopes[:, below + 1] * share
-        return np.exp(np.clip(stretched - envelopes, -MAX_ENVELOPE_GAIN, MAX_ENVELOPE_GAIN))
+        left, right = (np.take(envelopes, bins, axis=1) for bins in (below, below + 1))
+        gains = left + (right - left) * share - envelopes
+        np.clip(gains, -MAX_ENVELOPE_GAIN, MAX_ENVELOPE_GAIN, out=gains)
+        return np.exp(gains, out=gains)
 
 
 class Filter(Section):
@@ -128,10 +132,21 @@ class Band(Section):
         """float32 [N] -> float32 [N], causal; an upper edge above 0.45 of the rate has no effect."""
         from scipy import signal
 
+        return signal.sosfilt(self.sections(sample_rate_hz), pcm)
+
+    def sections(self, sample_rate_hz: int) -> np.ndarray:
+        """Biquads, float32 [1 or 3, 6]."""
         sections = [_edge(self.low_hz, quality, sample_rate_hz, -1.0) for quality in BUTTERWORTH_2]
         if self.high_hz < 0.45 * sample_rate_hz:
             sections += [_edge(self.high_hz, quality, sample_rate_hz, 1.0) for quality in BUTTERWORTH_4]
-        return signal.sosfilt(np.array(sections, np.float32), pcm)
+        return np.array(sections, np.float32)
+
+
+def filtered(pcm: np.ndarray, sample_rate_hz: int, effects: Sequence[Filter | Band]) -> np.ndarray:
+    """float32 [N] through several of these, one after the other, in one pass over the samples."""
+    from scipy import signal
+
+    return signal.sosfilt(np.concatenate([effect.sections(sample_rate_hz) for effect in effects]), pcm)
 
 
 class Scramble(Section):

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+from wakeword.errors import DataError
+
 BATCHES_AHEAD = 3  # for each worker: enough to keep it busy, few enough to bound memory
 
 _shared: Any = None
@@ -40,6 +42,17 @@ def ordered_map(function: Callable[..., Any], shared: Any, jobs: Iterable[tuple]
             yield ahead.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def engine_named(name: str) -> Callable[..., Iterator[Any]]:
+    """`ordered_map` or what does the same on a cluster. Raises DataError for another name, MissingExtraError."""
+    if name == "local":
+        return ordered_map
+    if name == "ray":
+        from synth.cluster import ray_map
+
+        return ray_map
+    raise DataError(f"--engine: got {name!r}, expected local or ray")
 
 
 def _start(shared: Any) -> None:

@@ -21,7 +21,7 @@ ROOMS = ("wakeword", "synth", "firmware_export")
 
 # What a room may use of `wakeword`. `wakeword` uses neither of the others, but for its command line.
 FROM_WAKEWORD = {
-    "synth": {"errors", "files", "sections", "config", "audio", "clips"},
+    "synth": {"errors", "files", "sections", "config", "audio", "clips", "shards"},
     "firmware_export": {"errors", "sections", "config", "audio", "features", "bundle", "detector"},
 }
 
@@ -31,7 +31,7 @@ FLOORS = (
     {"config", "files", "phones"},
     {"audio", "path"},
     {"clips", "detector", "features", "prefetch"},
-    {"bundle", "graph", "labels", "metrics", "sources"},
+    {"bundle", "graph", "labels", "metrics", "shards", "sources"},
     {"batches", "checkpoint", "info", "microphone", "model", "stream"},
     {"chime", "export", "hardness", "listener", "run", "trials", "validate"},
     {"backbone", "evaluation"},

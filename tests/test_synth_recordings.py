@@ -206,3 +206,22 @@ def test_what_a_killed_run_left_in_the_cache_is_removed_after_a_day(folder: Path
     os.utime(old, (0, 0))
     open_clips(folder, tiny())
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_file_that_changes_while_it_is_read_is_skipped_and_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synth import recordings
+
+    decode = recordings.decode
+
+    def meddled(recording, rules):
+        yield from decode(recording, rules)
+        if recording.path.name == "3.wav":
+            with open(recording.path, "ab") as file:
+                file.write(b"more")
+
+    monkeypatch.setattr(recordings, "decode", meddled)
+    clips = open_clips(folder, tiny())
+    assert reason(clips, "3.wav") == "changed while it was read"
+    assert len(clips.bank.takes) == 14

@@ -5,6 +5,7 @@ All arrays here are mono, shape [N].
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ FOREIGN_SUFFIXES = {".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr", ".webm", ".
 WRITTEN_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 LEVEL_FRAME_S = 0.02
 ACTIVITY_MARGIN_DB = 15.9  # ITU-T P.56: what is further below the active level is a pause
+SUMMED_SAMPLES = 512  # are added up in float32; their sums in float64
 BLOCK_SAMPLES = 1 << 18  # a long file is decoded a few seconds at a time, never whole
 OPUS_BLOCK_SAMPLES = 960  # what is read together with a failing packet is lost, so little at a time
 
@@ -53,8 +55,10 @@ def _is_sound(pcm: np.ndarray) -> bool:
 
 def to_int16(pcm: np.ndarray) -> np.ndarray:
     """float32 [N] -> int16 [N], rounded to nearest and clipped at full scale."""
-    scaled = np.rint(pcm * np.float32(FULL_SCALE))
-    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+    scaled = pcm * np.float32(FULL_SCALE)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
+    return scaled.astype(np.int16)
 
 
 def audio_files(folder: str | Path) -> tuple[list[Path], list[Path]]:
@@ -82,6 +86,17 @@ def read(path: str | Path, sample_rate_hz: int) -> np.ndarray:
     """A whole recording as float32 [N] at the wanted rate, its channels averaged. Raises what `read_blocks` does."""
     blocks = list(read_blocks(path, sample_rate_hz))
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def decoded(file: io.BytesIO) -> np.ndarray:
+    """A whole mono file in memory as int16 [N], at the rate it has. Raises AudioError if it cannot be decoded."""
+    try:
+        with soundfile.SoundFile(file) as sound:
+            if sound.subtype == "OPUS":
+                return to_int16(np.concatenate([block[:, 0] for block in _opus_blocks(sound)]))
+            return sound.read(dtype="int16")
+    except (soundfile.LibsndfileError, ValueError) as error:
+        raise AudioError(f"audio in memory: cannot be decoded: {error}") from None
 
 
 def read_blocks(path: str | Path, sample_rate_hz: int) -> Iterator[np.ndarray]:
@@ -210,8 +225,16 @@ def replacing_audio(path: str | Path) -> Iterator[str]:
 
 
 def rms(pcm: np.ndarray) -> float:
-    """Root mean square of float32 [N]. A plain sum: BLAS would add up differently with the number of threads."""
-    return float(np.sqrt(np.square(pcm).sum(dtype=np.float64) / max(len(pcm), 1)))
+    """Root mean square of float32 [N]. No BLAS, which would add up differently with the number of threads."""
+    rows = len(pcm) // SUMMED_SAMPLES
+    energy = _energies(pcm[: rows * SUMMED_SAMPLES].reshape(rows, SUMMED_SAMPLES)).sum()
+    rest = pcm[rows * SUMMED_SAMPLES :]
+    return float(np.sqrt((energy + np.square(rest).sum(dtype=np.float64)) / max(len(pcm), 1)))
+
+
+def _energies(frames: np.ndarray) -> np.ndarray:
+    """float64 [T] of float32 [T, N], each added up in float32: a frame is short enough for that."""
+    return np.einsum("tn,tn->t", frames, frames).astype(np.float64)
 
 
 def speech_activity(pcm: np.ndarray, sample_rate_hz: int) -> tuple[float, int]:
@@ -222,7 +245,7 @@ def speech_activity(pcm: np.ndarray, sample_rate_hz: int) -> tuple[float, int]:
     """
     frame = max(1, min(len(pcm), round(LEVEL_FRAME_S * sample_rate_hz)))
     frames = len(pcm) // frame
-    power = np.square(pcm[: frames * frame], dtype=np.float64).reshape(frames, frame).mean(axis=1)
+    power = _energies(pcm[: frames * frame].reshape(frames, frame)) / frame
     level, margin = 0.0, 10 ** (-ACTIVITY_MARGIN_DB / 10)
     active = np.ones(frames, bool)
     while (raised := float(power[active].mean()) if frames else 0.0) > level:

@@ -23,6 +23,7 @@ VERBS = {
     "record": "Record takes of a phrase, or the sound of a room.",
     "speak": "Say a phrase in many synthetic voices.",
     "synth": "Write a dataset of labelled examples.",
+    "corpora": "List and download open recordings to make examples of.",
     "evaluate": "Measure a bundle's misses and false accepts.",
     "calibrate": "Set a bundle's threshold by recordings without the word.",
     "export": "Write the ONNX graph of a bundle again, on its own.",

@@ -17,9 +17,11 @@ from synth import open_clips as open_folder
 from synth.spoken import Casting, phrase_warnings, speak_clips
 from wakeword.batches import TrainingData
 from wakeword.bundle import Bundle
+from wakeword.cli.sharded import from_shards
 from wakeword.clips import MANIFEST_NAME, read_examples, read_manifest
 from wakeword.config import Config, override
 from wakeword.errors import DataError
+from wakeword.shards import INDEX_NAME
 from wakeword.train import train
 
 Report = Callable[[dict[str, Any]], None]
@@ -101,6 +103,8 @@ def rendered(clips: Clips, config: Config, workers: int | None) -> TrainingData:
 
 def from_dataset(folder: Path, config: Config) -> TrainingData:
     """Examples that `wakeword synth` wrote. Raises DataError if they do not fit the configuration."""
+    if (folder / INDEX_NAME).exists():
+        return from_shards(folder, config)
     clips = list(read_manifest(folder / MANIFEST_NAME))
     sides = {side: [clip for clip in clips if clip.split == side] for side in ("train", "validation")}
     phrases = sorted({event.label for clip in clips for event in clip.events if event.kind == "activate"})

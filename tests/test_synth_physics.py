@@ -1,0 +1,106 @@
+"""Laws that every effect obeys: sound stays where its label is, no images, no clicks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import signal
+from synth_clips import RATE_HZ, db, noise, syllables
+
+from synth.rooms import Room, convolved, impulse_response, overlap_added
+from synth.transforms import Band, Filter, Scramble, Speed, VocalTract, fade_edges, filtered, looped
+from wakeword.audio import rms, speech_activity
+
+IMAGE_LIMIT_DB = -80.0
+ROOM = Room(size_m=(5.0, 4.0, 2.6), source_m=(1.0, 1.0, 1.0), microphone_m=(3.0, 2.0, 1.0), rt60_s=0.5, tail_seed=1)
+
+
+def tone(hz: float, seconds: float = 1.0) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)).astype(np.float32)
+
+
+@pytest.mark.parametrize("factor", [0.88, 0.951, 1.0, 1.057, 1.14])
+@pytest.mark.parametrize("hz", [500.0, 3000.0, 6500.0])
+def test_another_speed_moves_a_tone_and_leaves_no_image_of_it(factor: float, hz: float) -> None:
+    changed = Speed(factor=factor).apply(tone(hz), RATE_HZ)[2000:-2000]  # its ends are where the filter swings in
+    spectrum = np.abs(np.fft.rfft(changed * signal.windows.blackmanharris(len(changed))))
+    bins_hz = np.fft.rfftfreq(len(changed), 1 / RATE_HZ)
+    assert bins_hz[spectrum.argmax()] == pytest.approx(hz * factor, abs=1.0)
+    elsewhere = np.abs(bins_hz - hz * factor) > 20.0  # the window's own main lobe
+    assert db(spectrum[elsewhere].max() / spectrum.max()) < IMAGE_LIMIT_DB
+
+
+def test_what_would_lie_above_half_the_rate_is_gone_and_not_mirrored() -> None:
+    changed = Speed(factor=1.14).apply(tone(7500.0), RATE_HZ)[2000:-2000]  # 8,550 Hz
+    assert db(rms(changed) / rms(tone(7500.0))) < IMAGE_LIMIT_DB
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        Speed(factor=0.9),
+        Speed(factor=1.13),
+        VocalTract(factor=0.88),
+        VocalTract(factor=1.15),
+        Filter(low_db=6.0, middle_db=-6.0, high_db=6.0),
+        Band(low_hz=300.0, high_hz=3400.0),
+        ROOM,
+    ],
+    ids=lambda effect: f"{type(effect).__name__}{getattr(effect, 'factor', '')}",
+)
+def test_a_word_stays_where_its_label_is_through_every_effect(effect: object) -> None:
+    """Its last click, 500 samples before the end, comes out within a sample of where it went in."""
+    word = 1e-3 * noise(0.6)
+    word[-500] = 0.5
+    changed = effect.apply(word, RATE_HZ)
+    expected = (len(word) - 500) / getattr(effect, "factor", 1.0) if isinstance(effect, Speed) else len(word) - 500
+    assert abs(int(np.abs(changed).argmax()) - expected) <= (2.0 if isinstance(effect, Band) else 1.0)
+    assert isinstance(effect, Room) or len(changed) == round(len(word) * len(changed) / len(word))
+
+
+def test_a_room_in_blocks_is_the_room_at_once_with_no_seam() -> None:
+    response = impulse_response(ROOM, RATE_HZ)
+    for seconds in (0.01, 0.5, 1.9, 5.0):
+        sound = syllables(seconds)
+        difference = ROOM.apply(sound, RATE_HZ) - convolved(sound, response)
+        assert len(difference) == len(sound) + len(response) - 1
+        assert np.abs(difference).max() < 1e-5
+
+
+def test_any_size_of_block_gives_the_same_room() -> None:
+    response, sound = impulse_response(ROOM, RATE_HZ)[:700], noise(0.3)
+    for size in (1400, 1536, 4096):
+        blocks = overlap_added(sound, np.fft.rfft(response, size).astype(np.complex64), size, len(response))
+        np.testing.assert_allclose(blocks, np.convolve(sound, response), atol=1e-4)
+
+
+def test_filters_in_one_pass_are_the_filters_one_after_the_other() -> None:
+    equaliser, band = Filter(low_db=6.0, middle_db=-3.0, high_db=4.0), Band(low_hz=200.0, high_hz=3800.0)
+    sound = syllables(1.0)
+    apart = band.apply(equaliser.apply(sound, RATE_HZ), RATE_HZ)
+    np.testing.assert_allclose(filtered(sound, RATE_HZ, [equaliser, band]), apart, atol=1e-6)
+
+
+def roughest(pcm: np.ndarray) -> float:
+    """The largest second difference: a click is large there, a low tone is not."""
+    return float(np.abs(np.diff(pcm, 2)).max())
+
+
+def test_joins_do_not_click() -> None:
+    low = tone(200.0)
+    smooth = roughest(low)
+    cut = np.concatenate([low[:5000], low[7031:12000]])
+    assert roughest(cut) > 20 * smooth  # what a join without care sounds like
+    assert roughest(Scramble(order=(3, 0, 2, 1)).apply(low, RATE_HZ)) < 3 * smooth
+    assert roughest(looped(low[:7031], 3, 40000, RATE_HZ)) < 3 * smooth
+    silence = np.zeros(100, np.float32)
+    assert roughest(np.concatenate([silence, fade_edges(low[40:9040], RATE_HZ), silence])) < 3 * smooth
+
+
+def test_levels_are_those_of_double_precision() -> None:
+    for seconds in (0.001, 0.1, 10.0, 60.0):
+        sound = noise(seconds)
+        exact = float(np.sqrt(np.square(sound, dtype=np.float64).mean()))
+        assert rms(sound) == pytest.approx(exact, rel=1e-6)
+        assert speech_activity(np.concatenate([sound, sound]), RATE_HZ)[0] == pytest.approx(exact, rel=0.05)
+    assert rms(np.zeros(0, np.float32)) == 0.0
