@@ -30,7 +30,7 @@ FLOORS = (
     {"errors", "sections"},
     {"config", "files", "phones"},
     {"audio", "path"},
-    {"clips", "detector", "features", "prefetch"},
+    {"capture", "clips", "detector", "features", "gate", "prefetch"},
     {"bundle", "graph", "labels", "metrics", "sources"},
     {"batches", "checkpoint", "info", "microphone", "model", "stream"},
     {"chime", "export", "hardness", "listener", "run", "trials", "validate"},
