@@ -31,11 +31,10 @@ class Capture:
     "silence" (somebody spoke and stopped), "nothing said", "length", "stream" (it ended, or was reset) or "closed".
     """
 
-    def __init__(
-        self, sample_rate_hz: int, before: int, max_samples: int, quiet: _Quiet | None, start_samples: int
-    ) -> None:
+    def __init__(self, sample_rate_hz: int, before: int, max_samples: int, quiet: _Quiet | None) -> None:
         self.sample_rate_hz = sample_rate_hz
-        self.start_s = start_samples / sample_rate_hz
+        self.hit_s = before / sample_rate_hz
+        """Where in it the hit is: how much pre-roll there was."""
         self.ended_by: str | None = None
         self._room, self._before, self._quiet = before + max_samples, before, quiet
         self._pieces: list[np.ndarray] = []
@@ -164,7 +163,7 @@ class Recorder:
         hit = max(hit, start)
         history = np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.float32)
         quiet = None if end_silence_s is None else _Quiet(history[: hit - oldest], self._rate, end_silence_s, wait_s)
-        capture = Capture(self._rate, hit - start, round(max_s * self._rate), quiet, start)
+        capture = Capture(self._rate, hit - start, round(max_s * self._rate), quiet)
         capture.take(history[start - oldest :])
         if self._ended:
             capture.end("stream")

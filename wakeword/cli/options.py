@@ -19,3 +19,6 @@ Backgrounds = Annotated[list[Path] | None, typer.Option("--backgrounds", help="F
 MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Train for at most so many minutes.")]
 MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Train on at most so many batches.")]
 Rooms = Annotated[list[Path] | None, typer.Option("--rooms", help="Folder of impulse responses of rooms.")]
+HardNegatives = Annotated[
+    list[Path] | None, typer.Option("--hard-negatives", help="Folder of `listen --save-hits`, or of other false hits.")
+]
