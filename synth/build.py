@@ -81,8 +81,9 @@ def open_clips(
 
     `added` are further folders by kind: a user's takes among spoken ones (of several phrases in a sub-folder each),
     their home, their noise, what a model woke at (near_misses; HARD_SHARE of those drawn). Of the activates drawn, k
-    takes that were added make up k / (k + OWN_HALF) * OWN_SHARE. Without such takes, negatives that were added make up REAL_SHARE: where all that is real is a negative, a network
-    learns to tell people from synthesizers instead of words from words.
+    takes that were added make up k / (k + OWN_HALF) * OWN_SHARE. Without such takes, negatives that were added make up
+    REAL_SHARE: where all that is real is a negative, a network learns to tell people from synthesizers instead of words
+    from words.
 
     Raises DataError when a folder is missing or empty, when nothing usable is left of a kind, or
     when there is too little of it for both training and validation.

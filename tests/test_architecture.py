@@ -33,7 +33,7 @@ FLOORS = (
     {"capture", "clips", "detector", "features", "gate", "prefetch"},
     {"bundle", "graph", "labels", "metrics", "sources"},
     {"batches", "checkpoint", "info", "microphone", "model", "stream"},
-    {"chime", "export", "hardness", "listener", "run", "trials", "validate"},
+    {"actions", "chime", "export", "hardness", "hits", "listener", "run", "trials", "validate", "webhook"},
     {"backbone", "evaluation"},
     {"enroll", "train"},
     {"evaluate", "report"},

@@ -141,8 +141,11 @@ class Commands:
         """Starts it and returns."""
         self._begin(lambda: self._finish(self._command.start(hit, subprocess.DEVNULL)))
 
-    def feed(self, hit: Detection, pcm: queue.SimpleQueue) -> None:
-        """Starts it with what comes out of `pcm`, bytes and at last None, on its standard input."""
+    def feed(self, hit: Detection, pcm: queue.SimpleQueue, enough: threading.Event) -> None:
+        """Starts it with what comes out of `pcm`, bytes and at last None, on its standard input.
+
+        `enough` is set when it no longer reads.
+        """
 
         def whole() -> None:
             process = self._command.start(hit, subprocess.PIPE)
@@ -151,8 +154,8 @@ class Commands:
                     process.stdin.write(data)
                     process.stdin.flush()
                 process.stdin.close()
-            except BrokenPipeError:  # it has heard enough
-                pass
+            except BrokenPipeError:
+                enough.set()
             self._finish(process)
 
         self._begin(whole)
@@ -215,14 +218,17 @@ class Pipe:
         return self._capture is not None
 
     def begin(self, hit: Detection, capture: Capture) -> None:
-        self._capture, self._pcm = capture, queue.SimpleQueue()  # as long as a capture, and so bounded
-        self._commands.feed(hit, self._pcm)
+        self._capture, self._enough = capture, threading.Event()
+        self._pcm: queue.SimpleQueue = queue.SimpleQueue()  # bounded, because a capture is
+        self._commands.feed(hit, self._pcm, self._enough)
         self.poll()
 
     def poll(self) -> None:
         """Call it after each piece of sound."""
         if self._capture is None:
             return
+        if self._enough.is_set():
+            self._capture.close()
         pcm: np.ndarray = self._capture.read()
         if len(pcm):
             self._pcm.put(to_int16(pcm).astype("<i2").tobytes())

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -37,22 +37,23 @@ class NearMisses:
     """Finds near misses in the steps of a stream: give it to `WakeWord.on_score`, and `take` them.
 
     A near miss is the peak of a score that reached NEAR_RATIO of its threshold, and fell below that again, or stayed
-    there for SETTLED_S, without a hit. After a hit the score must first have been below.
+    there for SETTLED_S, without a hit. After a hit, or a score that would have been one had the last not been so recent,
+    the score must first have been below.
     """
 
     def __init__(self, thresholds: Mapping[str, float], ratio: float = NEAR_RATIO) -> None:
-        self._levels = {phrase: ratio * threshold for phrase, threshold in thresholds.items()}
+        self._thresholds, self._ratio = thresholds, ratio
         self._peaks: dict[str, Detection] = {}
         self._spent: set[str] = set()
         self._found: list[Detection] = []
 
     def step(self, phrase: str, end_s: float, score: float, fired: bool) -> None:
         """One step of one phrase."""
-        peak = self._peaks.get(phrase)
-        if fired:
+        peak, threshold = self._peaks.get(phrase), self._thresholds[phrase]
+        if fired or score >= threshold:
             self._spent.add(phrase)
             self._peaks.pop(phrase, None)
-        elif score < self._levels[phrase]:
+        elif score < self._ratio * threshold:
             self._spent.discard(phrase)
             self._settle(phrase)
         elif phrase not in self._spent:
@@ -90,6 +91,9 @@ class HitSaver:
 
     Raises FileError if the folder cannot be written, or the limit is not positive.
     """
+
+    lengths: ClassVar = {"pre_roll_s": BEFORE_S, "max_s": AFTER_S, "end_silence_s": None}
+    """Of the captures that it wants."""
 
     def __init__(
         self,

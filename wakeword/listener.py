@@ -90,6 +90,11 @@ class Listener:
         """`WakeWord.capture` after a detection of this listener; it fills while the listener goes on."""
         return self._wakeword.capture(after=replace(after, end_s=after.end_s - self._begin_s), **lengths)
 
+    def in_stream_time(self, detection: Detection) -> Detection:
+        """What the wake word found just now, by its own time since the last interruption, in the listener's time."""
+        by_s = self._begin_s
+        return replace(detection, start_s=detection.start_s + by_s, end_s=detection.end_s + by_s)
+
     def follow(self, capture: Capture) -> Iterator[np.ndarray]:
         """Listens on, and yields what is captured as it comes, float32 [N] at the wake word's rate, until it ends.
 
@@ -169,5 +174,4 @@ class Listener:
             self._samples, self._resampler = 0, None
 
     def _take(self, detections: list[Detection]) -> None:
-        by_s = self._begin_s
-        self._hits += (replace(d, start_s=d.start_s + by_s, end_s=d.end_s + by_s) for d in detections)
+        self._hits += map(self.in_stream_time, detections)

@@ -25,7 +25,7 @@ class Webhook:
     """Calls an http(s) address; `post` takes as long as it takes, so give it to a `Worker`.
 
     The object has phrase, start_s, end_s and score, the time as ISO 8601, and an id that stays the same when it is sent
-    again. `closing`, once set, ends the waiting between two attempts. Raises WakewordError for another address.
+    again. `closing`, once set, leaves time for one more attempt. Raises WakewordError for another address.
     """
 
     def __init__(self, url: str, closing: Event, retry_after_s: tuple[float, ...] = RETRY_AFTER_S) -> None:
@@ -33,7 +33,7 @@ class Webhook:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise WakewordError(f"--webhook: got {url!r}, expected http://... or https://...")
         self._url, self._closing, self._retry_after_s = url, closing, retry_after_s
-        self._shown = f"{parts.scheme}://{parts.hostname}"  # the rest may hold a password or a token
+        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # the rest may hold a password or a token
         self._opener = build_opener(_NoRedirect)
 
     def job(self, hit: Detection) -> Callable[[], None]:
@@ -42,12 +42,14 @@ class Webhook:
         return lambda: self.post(json.dumps(body, ensure_ascii=False).encode())
 
     def post(self, body: bytes) -> None:
+        last = False
         for pause_s in (*self._retry_after_s, None):
             problem, again = self._attempt(body)
             if problem is None:
                 return
-            if pause_s is None or not again or self._closing.wait(pause_s):
+            if pause_s is None or not again or last:
                 raise WakewordError(f"{self._shown} did not take it: {problem}")
+            last = self._closing.wait(pause_s)
 
     def _attempt(self, body: bytes) -> tuple[str | None, bool]:
         """(what went wrong or None, whether another attempt may help)."""
