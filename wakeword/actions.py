@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import shlex
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ CLOSE_S = 10.0  # how long the end waits for what is under way
 MAX_RUNNING = 8
 STDERR = 2  # a program's output must not get between the detections on stdout
 STOP = object()
+PLACEHOLDER = re.compile("{(phrase|score|start_s|end_s)}")
 
 Report = Callable[[str], None]
 
@@ -97,12 +99,8 @@ class Command:
         self.name = self._words[0]
 
     def arguments(self, hit: Detection) -> list[str]:
-        filled = []
-        for word in self._words:
-            for name, value in _values(hit).items():
-                word = word.replace("{" + name + "}", value)
-            filled.append(word)
-        return filled
+        values = _values(hit)
+        return [PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in self._words]
 
     def start(self, hit: Detection, stdin: int) -> subprocess.Popen:
         """Raises OSError if the program cannot be started."""

@@ -37,8 +37,8 @@ class NearMisses:
     """Finds near misses in the steps of a stream: give it to `WakeWord.on_score`, and `take` them.
 
     A near miss is the peak of a score that reached NEAR_RATIO of its threshold, and fell below that again, or stayed
-    there for SETTLED_S, without a hit. After a hit, or a score that would have been one had the last not been so recent,
-    the score must first have been below.
+    there for SETTLED_S, without a hit. After a hit, or a score that would have been one had the last not been so
+    recent, the score must first have been below.
     """
 
     def __init__(self, thresholds: Mapping[str, float], ratio: float = NEAR_RATIO) -> None:
