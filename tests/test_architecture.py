@@ -29,7 +29,7 @@ FROM_WAKEWORD = {
 FLOORS = (
     {"errors", "sections"},
     {"config", "files", "phones"},
-    {"audio", "path"},
+    {"audio", "path", "safety"},
     {"capture", "clips", "detector", "features", "gate", "prefetch"},
     {"bundle", "graph", "labels", "metrics", "sources"},
     {"batches", "checkpoint", "info", "microphone", "model", "stream"},

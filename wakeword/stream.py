@@ -14,6 +14,7 @@ from wakeword.capture import Capture, Recorder
 from wakeword.detector import Detection, Detector, Rule
 from wakeword.errors import BundleError
 from wakeword.gate import Gate, LevelRater, Rater, VadRater
+from wakeword.safety import check_session
 from wakeword.sections import DetectorConfig
 
 OnScore = Callable[[str, float, float, bool], None]
@@ -249,11 +250,13 @@ def _open_session(bundle: Bundle) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # the graph is too small to share out
     options.log_severity_level = 3
+    graph = bundle.graph()
     try:
-        session = onnxruntime.InferenceSession(bundle.graph(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class but Exception
         raise BundleError(f"{bundle.path}: model.onnx cannot be loaded: {str(error).splitlines()[0]}") from None
     found = session.get_modelmeta().custom_metadata_map.get("fingerprint")
     if found != bundle.card.fingerprint():
         raise BundleError(f"{bundle.path}: model.onnx was made for other features or phrases than model.json says")
+    check_session(session, bundle.card.config.step_samples, len(bundle.card.phrases), bundle.path)
     return session

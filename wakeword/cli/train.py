@@ -32,6 +32,9 @@ NO_REAL_SPEECH = (
 )
 
 
+HARD_PROBABILITY = 0.2  # of a negative to be a near miss, where the configuration would draw none
+
+
 def command(
     phrases: Annotated[list[str] | None, typer.Argument(help="The wake word, or several for one model.")] = None,
     clips: Annotated[Path | None, typer.Option(help="Folder with activates/ negatives/ backgrounds/.")] = None,
@@ -72,7 +75,7 @@ def command(
     added = {kind: folders for kind, folders in added.items() if folders}
     _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(added))
     limits = {"max_minutes": max_minutes, "max_steps": max_steps, "target_fa_per_hour": target_fa_per_hour}
-    settings = _settings(config, quick, not (clips or data), bool(takes), limits)
+    settings = _settings(config, quick, not (clips or data), bool(takes), bool(hard), limits)
     report = reporter(as_json)
     if data:
         examples = from_dataset(data, settings)
@@ -84,12 +87,14 @@ def command(
     train_bundle(settings, examples, out, report, start_from)
 
 
-def _settings(name: str, quick: bool, spoken: bool, takes: bool, limits: dict[str, float | None]) -> Config:
+def _settings(name: str, quick: bool, spoken: bool, takes: bool, hard: bool, limits: dict[str, float | None]) -> Config:
     from wakeword.cli.training import QUICK, typed
     from wakeword.config import load_config, override
 
     config = override(load_config(name), **(QUICK if quick else {}))
     config = typed(config, takes) if spoken else config
+    if hard and config.synth.near_miss_probability == 0.0:
+        config = override(config, synth={"near_miss_probability": HARD_PROBABILITY})
     return override(config, train={name: value for name, value in limits.items() if value is not None})
 
 
