@@ -111,6 +111,8 @@ def _listen(
     # stderr must stay empty for a file, so that scripts may take any line there for trouble.
     if not wav:
         _status(f"listening for {', '.join(ww.phrases)} on {source.name} at {source.sample_rate_hz} Hz")
+    if hasattr(source, "reopen") and hasattr(signal, "SIGUSR1"):  # Windows has none
+        signal.signal(signal.SIGUSR1, lambda *_: source.reopen())
     listener = Listener(source, ww, on_audio=actions.on_audio)
     actions.attach(listener)
     heard = _print_hits(listener, actions, meter, as_json, endless=not wav)
