@@ -105,8 +105,8 @@ class Layers:
 def read_layers(path: str | Path) -> Layers:
     """Reads the folder of a trained bundle.
 
-    Raises BundleError that names the tensor if its weights do not fit its configuration, for an enrolled bundle, and for
-    one with patience.
+    Raises BundleError that names the tensor if its weights do not fit its configuration, for an enrolled bundle, and
+    for one with patience.
     """
     bundle = read_bundle(path)
     card, config, weights = bundle.card, bundle.card.config, bundle.weights()
