@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -91,3 +93,40 @@ async def settled(condition, timeout_s: float = 10.0) -> bool:
         while not condition():
             await asyncio.sleep(0.01)
     return True
+
+
+class ServerThread:
+    """A server in an event loop of its own, for tests that use plain sockets: `with ServerThread(make) as thread`.
+
+    `make` returns the server's asynchronous context manager; what that yields is `thread.served`.
+    """
+
+    def __init__(self, make) -> None:
+        self._make = make
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._ready = threading.Event()
+
+    def __enter__(self) -> ServerThread:
+        self._thread.start()
+        assert self._ready.wait(30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    async def _run(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with self._make() as self.served:
+            self._ready.set()
+            await self._stop.wait()
+
+
+def resident_mb() -> float:
+    """Of this process, which is the server's, too; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

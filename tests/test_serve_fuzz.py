@@ -1,0 +1,145 @@
+"""Strangers on the Wyoming port: whatever they send, the server lives, stays small, and nobody else hears of it.
+
+WAKEWORD_FUZZ_CASES=10000 makes it long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+
+import pytest
+
+pytest.importorskip("torch", reason="the tests' bundle is made with the extra 'train'")
+pytest.importorskip("wyoming", reason="the Wyoming server needs the extra 'serve'")
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from serving import ServerThread, noise, resident_mb, write_babbler, wyoming_server
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.event import read_event, write_event
+from wyoming.ping import Ping
+
+from wakeword.serve.limits import Limits
+from wakeword.stream import WakeWord, load
+
+CASES = int(os.environ.get("WAKEWORD_FUZZ_CASES", "300"))
+MOST_GROWTH_MB = 40.0  # of what one process may keep for all the cases; a leak of a payload a case would be gigabytes
+LEFT_OPEN = 20  # at once, of connections that are simply forgotten
+
+
+def event(kind: str, data: object = None, payload: bytes = b"", **header: object) -> bytes:
+    lengths = {"payload_length": len(payload)} if payload else {}
+    return json.dumps({"type": kind, "data": data or {}, **lengths, **header}).encode() + b"\n" + payload
+
+
+numbers = st.one_of(
+    st.sampled_from([0, 1, -1, 2, 3, 4, 8000, 16000, 48000, 1 << 18, (1 << 18) + 1, 1 << 40, 10**400, True, None]),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+)
+formats = st.fixed_dictionaries({"rate": numbers, "width": numbers, "channels": numbers, "timestamp": numbers})
+good_format = st.just({"rate": 16000, "width": 2, "channels": 1})
+kinds = st.sampled_from(["describe", "detect", "audio-start", "audio-chunk", "audio-stop", "ping", "detection", "x"])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=10,
+)
+pieces = st.one_of(
+    st.builds(event, kinds, st.one_of(json_values, formats, good_format), st.binary(max_size=3000)),
+    st.builds(lambda sound: event("audio-chunk", {"rate": 16000, "width": 2, "channels": 1}, 2 * sound), st.binary()),
+    st.builds(lambda form, sound: event("audio-chunk", form, sound), formats, st.binary(max_size=500)),
+    st.builds(lambda length: event("audio-chunk", payload_length=length), numbers),
+    st.builds(lambda length, rest: event("describe", data_length=length) + rest, numbers, st.binary(max_size=300)),
+    st.builds(lambda names: event("detect", {"names": names}), json_values),
+    st.builds(lambda value: json.dumps(value).encode() + b"\n", json_values),
+    st.binary(max_size=300),
+    st.sampled_from([b"\n", b"{", b"[" * 9000 + b"\n", b"9" * 9000 + b"\n", b"x" * 40_000, b'{"type":"\xff"}\n']),
+    st.just(event("audio-chunk", {"rate": 4000, "width": 1, "channels": 1}, b"\x80" * (1 << 18))),
+)
+endings = st.sampled_from(["close", "reset", "half", "leave"])
+
+
+@pytest.fixture(scope="module")
+def ww(tmp_path_factory: pytest.TempPathFactory) -> WakeWord:
+    return load(write_babbler(tmp_path_factory.mktemp("bundles") / "babbler"))
+
+
+class Witness:
+    """A well-behaved client that goes on all the while, a chunk of its sound at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._file = self._socket.makefile("rwb")
+        self.pcm = noise(8.0, seed=5)
+        self._sent = 0
+        write_event(AudioStart(16000, 2, 1).event(), self._file)
+
+    def go_on(self, samples: int) -> None:
+        piece = self.pcm[self._sent : self._sent + samples]
+        self._sent += len(piece)
+        write_event(AudioChunk(16000, 2, 1, piece.tobytes()).event(), self._file)
+
+    def finish(self) -> list[tuple[str, int]]:
+        self.go_on(len(self.pcm))
+        write_event(AudioStop().event(), self._file)
+        write_event(Ping().event(), self._file)
+        found = []
+        while (got := read_event(self._file)).type != "pong":
+            found.append((got.data["name"], got.data["timestamp"]))
+        self._socket.close()
+        return found
+
+
+def attack(port: int, sent: list[bytes], ending: str, left_open: list[socket.socket]) -> None:
+    stranger = socket.create_connection(("127.0.0.1", port), timeout=10)
+    stranger.settimeout(0.2)
+    try:
+        for piece in sent:
+            stranger.sendall(piece)
+        if ending == "half":
+            stranger.shutdown(socket.SHUT_WR)
+            while stranger.recv(1 << 16):
+                continue
+    except OSError:
+        stranger.close()  # it was thrown out before it was done, or is given no answer
+        return
+    if ending == "leave":
+        left_open.append(stranger)
+        if len(left_open) > LEFT_OPEN:
+            left_open.pop(0).close()
+        return
+    if ending == "reset":
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    stranger.close()
+
+
+@pytest.mark.timeout(3600)
+def test_no_stranger_kills_the_server_or_makes_it_grow_or_reaches_another_client(ww: WakeWord) -> None:
+    limits = Limits(idle_s=60.0, message_s=0.3, clients=LEFT_OPEN + 30)
+    with ServerThread(lambda: wyoming_server(ww, limits)) as thread:
+        server, port, _, _ = thread.served
+        witness, left_open, sizes_mb = Witness(port), [], []
+
+        @settings(
+            max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+        )
+        @given(st.lists(pieces, max_size=6), endings)
+        def strangers(sent: list[bytes], ending: str) -> None:
+            attack(port, sent, ending, left_open)
+            witness.go_on(max(1, len(witness.pcm) // CASES))
+            sizes_mb.append(resident_mb())
+
+        strangers()
+        own = ww.fresh()
+        expected = [round(1000 * d.end_s) for d in own.feed(witness.pcm) + own.flush()]
+        assert [at_ms for _, at_ms in witness.finish()] == expected != []
+        for stranger in left_open:
+            stranger.close()
+        assert max(sizes_mb) - sizes_mb[len(sizes_mb) // 10] < MOST_GROWTH_MB
+        assert server.clients <= LEFT_OPEN + 1
