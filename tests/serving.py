@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -95,38 +96,40 @@ async def settled(condition, timeout_s: float = 10.0) -> bool:
     return True
 
 
-class ServerThread:
-    """A server in an event loop of its own, for tests that use plain sockets: `with ServerThread(make) as thread`.
+class ServerProcess:
+    """A Wyoming server in a process of its own, whose memory is its alone: `with ServerProcess(bundle) as server`."""
 
-    `make` returns the server's asynchronous context manager; what that yields is `thread.served`.
-    """
+    def __init__(self, bundle: Path) -> None:
+        self._command = [sys.executable, __file__, str(bundle)]
 
-    def __init__(self, make) -> None:
-        self._make = make
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-        self._ready = threading.Event()
-
-    def __enter__(self) -> ServerThread:
-        self._thread.start()
-        assert self._ready.wait(30)
+    def __enter__(self) -> ServerProcess:
+        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.port = int(self.process.stdout.readline())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
-        assert not self._thread.is_alive()
+        self.process.terminate()
+        assert self.process.wait(30) == 0
+        self.process.stdout.close()
 
-    async def _run(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with self._make() as self.served:
-            self._ready.set()
-            await self._stop.wait()
+    def resident_mb(self) -> float:
+        """0 where the system does not say."""
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1])
+        except OSError:
+            return 0.0
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def resident_mb() -> float:
-    """Of this process, which is the server's, too; 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def main(bundle: str) -> None:
+    from wakeword.serve.running import run_until_stopped
+    from wakeword.stream import load
+
+    listening, address = listen_on(Address("127.0.0.1", 0))
+    limits = Limits(message_s=0.3, idle_s=60.0, clients=50)
+    server = WyomingServer(load(bundle), listening, lambda *_: None, lambda _: None, limits)
+    asyncio.run(run_until_stopped([server], lambda: sys.stdout.write(f"{address.port}\n") and sys.stdout.flush()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

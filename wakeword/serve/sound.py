@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ RATES_HZ = (4000, 192_000)
 WIDTHS_BYTES = (1, 2, 3, 4)
 MOST_CHANNELS = 16
 SLICE_S = 1.0
+OnHeard = Callable[[str, Detection], None]  # (who, what)
+OnEvent = Callable[[str], None]  # a line that the user should see
 
 
 @dataclass(frozen=True)

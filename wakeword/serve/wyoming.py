@@ -10,22 +10,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 
 from wyoming.error import Error
 from wyoming.event import Eventable, async_write_event
 
-from wakeword.detector import Detection
 from wakeword.errors import ServeError
 from wakeword.serve.conversation import Conversation
 from wakeword.serve.framing import read_event
 from wakeword.serve.limits import Limits
+from wakeword.serve.sound import OnEvent, OnHeard
 from wakeword.stream import WakeWord
 
 LINGER_S = 1.0
-OnHeard = Callable[[str, Detection], None]  # (who, what)
-OnEvent = Callable[[str], None]
 
 
 class WyomingServer:
