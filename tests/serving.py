@@ -64,6 +64,19 @@ async def wyoming_server(wakeword: WakeWord, limits: Limits | None = None):
         yield server, address.port, heard, said
 
 
+@asynccontextmanager
+async def page_server(wakeword: WakeWord, limits: Limits | None = None, token: str | None = None, **folders):
+    """Yields (the port, what it heard, what it said)."""
+    from wakeword.serve.http import HttpServer
+    from wakeword.serve.web import Folders, application
+
+    listening, address = listen_on(Address("127.0.0.1", 0))
+    limits, heard, said = limits or Limits(), [], []
+    app = application(wakeword, lambda *what: heard.append(what), said.append, limits, token, Folders(**folders))
+    async with HttpServer(app, listening, limits):
+        yield address.port, heard, said
+
+
 class Client(AsyncTcpClient):
     """The package's own client, and short cuts."""
 

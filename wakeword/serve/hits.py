@@ -38,7 +38,7 @@ class Hits:
             paths = [path for path in folder.iterdir() if _is_recording(path)] if folder.is_dir() else []
             newest = sorted(paths, key=lambda path: path.name, reverse=True)[:MOST_SHOWN]
             found += [{**_facts(path), "kind": kind, "name": path.name} for path in newest]
-        return found
+        return sorted(found, key=lambda hit: hit["name"], reverse=True)
 
     def path(self, kind: str, name: str) -> Path:
         """The recording. Raises ServeError if there is none."""

@@ -71,6 +71,8 @@ class WyomingServer:
             await self._talk(who, reader, writer)
         except ServeError as error:
             self._on_event(f"{who}: {error}")
+        except ConnectionError:
+            return  # it went away, as Home Assistant does when it has heard what it waited for
         except OSError as error:
             self._on_event(f"{who}: lost: {error.strerror or error}")
         finally:

@@ -106,7 +106,6 @@ const hits = { tab: "new", all: [], at: 0 };
 function openHits() {
   for (const [tab, text] of Object.entries(TABS)) {
     const made = button(text, text, () => showTab(tab));
-    made.setAttribute("role", "tab");
     made.dataset.tab = tab;
     $("hit-tabs").append(made);
   }
@@ -129,7 +128,7 @@ function showTab(tab, focus = false) {
   hits.tab = tab;
   for (const made of $("hit-tabs").children) {
     const count = hits.all.filter((hit) => tabOf(hit) === made.dataset.tab).length;
-    made.setAttribute("aria-selected", String(made.dataset.tab === tab));
+    made.setAttribute("aria-pressed", String(made.dataset.tab === tab));
     made.setAttribute("aria-label", `${TABS[made.dataset.tab]}, ${count}`);
     made.textContent = `${TABS[made.dataset.tab]} ${count}`;
   }
@@ -142,7 +141,7 @@ function showTab(tab, focus = false) {
 }
 
 function hitRow(hit, at) {
-  const when = hit.saved_at ? new Date(hit.saved_at).toLocaleString() : hit.name;
+  const when = hit.saved_at ? new Date(hit.saved_at).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : hit.name;
   const facts = [when, hit.score === undefined ? "" : `score ${hit.score.toFixed(2)}`, hit.kind === "near_misses" ? "near miss" : ""];
   const mark = (to, text, kind) => button(text, `${text}: ${hit.name}`, () => move(hit, to), kind);
   const actions = tabOf(hit) === "new" ? [mark("right", "Right", "right"), mark("wrong", "Wrong", "wrong")] : [mark("", "Back", "")];

@@ -149,6 +149,7 @@ export class Plot {
   }
 
   drawHits(c, x, waveHeight, height) {
+    let free = -Infinity; // where the label before ends
     for (const hit of this.hits) {
       const left = x(hit.start_s), right = x(hit.end_s);
       c.fillStyle = this.colours.hit;
@@ -159,7 +160,11 @@ export class Plot {
       c.globalAlpha = 1;
       c.fillRect(right - 1, 0, 2, height - 5);
       c.font = `600 12px ${this.font}`;
-      const label = `${hit.phrase}  ${hit.score.toFixed(2)}`, size = c.measureText(label).width + 14;
+      const labels = [`${hit.phrase}  ${hit.score.toFixed(2)}`, hit.score.toFixed(2)];
+      const label = labels.find((text) => right - c.measureText(text).width - 14 > free + 2);
+      if (!label) continue;
+      const size = c.measureText(label).width + 14;
+      free = right;
       c.beginPath();
       c.roundRect(right - size, waveHeight + 3, size, GAP_PX - 6, 6);
       c.fill();
