@@ -110,14 +110,14 @@ async def settled(condition, timeout_s: float = 10.0) -> bool:
 
 
 class ServerProcess:
-    """A Wyoming server in a process of its own, whose memory is its alone: `with ServerProcess(bundle) as server`."""
+    """Both servers in a process of their own, whose memory is theirs alone: `with ServerProcess(bundle) as server`."""
 
     def __init__(self, bundle: Path) -> None:
         self._command = [sys.executable, __file__, str(bundle)]
 
     def __enter__(self) -> ServerProcess:
         self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.port = int(self.process.stdout.readline())
+        self.port, self.page_port = map(int, self.process.stdout.readline().split())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -135,13 +135,17 @@ class ServerProcess:
 
 
 def main(bundle: str) -> None:
+    from wakeword.serve.http import HttpServer
     from wakeword.serve.running import run_until_stopped
+    from wakeword.serve.web import Folders, application
     from wakeword.stream import load
 
-    listening, address = listen_on(Address("127.0.0.1", 0))
-    limits = Limits(message_s=0.3, idle_s=60.0, clients=50)
-    server = WyomingServer(load(bundle), listening, lambda *_: None, lambda _: None, limits)
-    asyncio.run(run_until_stopped([server], lambda: sys.stdout.write(f"{address.port}\n") and sys.stdout.flush()))
+    ww, limits = load(bundle), Limits(message_s=0.3, idle_s=60.0, clients=50)
+    (listening, address), (page, page_address) = (listen_on(Address("127.0.0.1", 0)) for _ in range(2))
+    app = application(ww, lambda *_: None, lambda _: None, limits, None, Folders())
+    servers = [WyomingServer(ww, listening, lambda *_: None, lambda _: None, limits), HttpServer(app, page, limits)]
+    ready = f"{address.port} {page_address.port}\n"
+    asyncio.run(run_until_stopped(servers, lambda: sys.stdout.write(ready) and sys.stdout.flush()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Strangers on the Wyoming port: whatever they send, the server lives, stays small, and nobody else hears of it.
+"""Strangers on the Wyoming port and on the page's: whatever they send, the server lives, stays small, and serves on.
 
 WAKEWORD_FUZZ_CASES=10000 makes it long.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import string
 import struct
 import sys
 from pathlib import Path
@@ -134,7 +135,100 @@ def test_no_stranger_kills_the_server_or_makes_it_grow_or_reaches_another_client
         own = load(bundle)
         expected = [round(1000 * d.end_s) for d in own.feed(witness.pcm) + own.flush()]
         assert [at_ms for _, at_ms in witness.finish()] == expected != []
-        for stranger in left_open:
-            stranger.close()
-        sys.stdout.write(f"{len(sizes_mb)} cases, the server's memory: {sizes_mb[0]:.0f} to {max(sizes_mb):.0f} MB\n")
-        assert max(sizes_mb) - sizes_mb[len(sizes_mb) // 10] < MOST_GROWTH_MB
+        close_all(left_open)
+        check_growth(sizes_mb)
+
+
+def close_all(sockets: list[socket.socket]) -> None:
+    for one in sockets:
+        one.close()
+
+
+def check_growth(sizes_mb: list[float]) -> None:
+    sys.stdout.write(f"{len(sizes_mb)} cases, the server's memory: {sizes_mb[0]:.0f} to {max(sizes_mb):.0f} MB\n")
+    assert max(sizes_mb) - sizes_mb[len(sizes_mb) // 10] < MOST_GROWTH_MB
+
+
+def frame(opcode: int, payload: bytes, length: int | None = None, masked: bool = True, flags: int = 0x80) -> bytes:
+    """A WebSocket's frame, whose length may be a lie; the mask is zero."""
+    length = len(payload) if length is None else length
+    mask = 0x80 if masked else 0
+    if length < 126:
+        size = bytes([mask | length])
+    elif length < 1 << 16:
+        size = bytes([mask | 126]) + struct.pack(">H", length)
+    else:
+        size = bytes([mask | 127]) + struct.pack(">Q", length)
+    return bytes([flags | opcode]) + size + (bytes(4) if masked else b"") + payload
+
+
+def handshake(host: str, origin: str) -> bytes:
+    lines = [f"GET /live HTTP/1.1\r\nHost: {host}", "Connection: Upgrade", "Upgrade: websocket", f"Origin: {origin}"]
+    lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "\r\n"]
+    return "\r\n".join(lines).encode()
+
+
+opened = st.just([handshake("localhost", "http://localhost"), frame(1, b'{"rate_hz": 16000}')])
+lengths = st.sampled_from([None, 0, 125, 126, 1 << 16, 1 << 18, 1 << 20, 1 << 40])
+frames = st.one_of(
+    st.builds(
+        frame,
+        st.integers(0, 15),
+        st.binary(max_size=2000),
+        lengths,
+        st.booleans(),
+        st.integers(0, 15).map(lambda n: n << 4),
+    ),
+    st.builds(lambda value: frame(1, json.dumps(value).encode()), json_values),
+    st.builds(lambda sound: frame(2, sound), st.binary(max_size=20_000)),
+    st.binary(max_size=500),
+)
+requests = st.one_of(
+    st.builds(
+        lambda path, body: b"POST /" + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n" + body, st.binary(), st.binary()
+    ),
+    st.sampled_from(
+        [b"GET / HTTP/1.1\r\n", b"GET /" + b"x" * 40_000, b"GET / HTTP/9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"]
+    ),
+    st.builds(lambda host: handshake(host, f"http://{host}"), st.text(string.printable, max_size=10)),
+    st.binary(max_size=500),
+)
+page_attacks = st.one_of(
+    st.lists(requests, max_size=4), st.tuples(opened, st.lists(frames, max_size=6)).map(lambda x: x[0] + x[1])
+)
+
+
+@pytest.mark.timeout(3600)
+def test_no_stranger_on_the_pages_port_does_either(tmp_path: Path) -> None:
+    pytest.importorskip("starlette", reason="the web page needs the extra 'serve'")
+    from websockets.sync.client import connect
+
+    bundle, pcm, sizes_mb, left_open = write_babbler(tmp_path / "babbler"), noise(8.0, seed=5), [], []
+    step = -(-len(pcm) // CASES)
+    with ServerProcess(bundle) as server:
+        where = f"127.0.0.1:{server.page_port}"
+        with connect(f"ws://{where}/live", origin=f"http://{where}") as witness:
+            witness.send('{"rate_hz": 16000}')
+
+            @settings(
+                max_examples=CASES,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+                derandomize=True,
+            )
+            @given(page_attacks, endings)
+            def strangers(sent: list[bytes], ending: str) -> None:
+                attack(server.page_port, sent, ending, left_open)
+                witness.send(pcm[step * len(sizes_mb) : step * (len(sizes_mb) + 1)].tobytes())
+                sizes_mb.append(server.resident_mb())
+
+            strangers()
+            heard, time_s = [], 0.0
+            while time_s < int(len(pcm) / 320) * 0.02 - 1e-6:
+                message = json.loads(witness.recv(timeout=20))
+                time_s = message.get("time_s", time_s)
+                heard += [message["end_s"]] if message["type"] == "detection" else []
+        close_all(left_open)
+        assert heard == [round(d.end_s, 4) for d in load(bundle).feed(pcm)] != []
+        check_growth(sizes_mb)

@@ -4,6 +4,7 @@ import { Plot } from "./plot.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST_ROWS = 100;
+const MOST_IN_TITLE = 3;
 const MOST_WAITING_BYTES = 1 << 19; // of sound that the network does not take: then it is dropped
 const FIRST_RETRY_MS = 500, LAST_RETRY_MS = 8000;
 const HEARD_MS = 1500;
@@ -155,7 +156,7 @@ function addDetection(hit) {
 
 function describe() {
   const quoted = about.phrases.map((phrase) => `“${phrase}”`);
-  $("title").textContent = quoted.join(" · ");
+  $("title").textContent = quoted.length > MOST_IN_TITLE ? `${quoted.length} wake words` : quoted.join(" · ");
   document.title = `${about.phrases.join(", ")} · wakeword`;
   if (quoted.length > 1) $("lead").textContent = "Start, and say one of them. Every hit shows below as it happens.";
   plot.phrases = about.phrases;
