@@ -25,6 +25,7 @@ BATCH_EXAMPLES = 8  # go to a worker at a time
 OWN_SHARE = 0.6  # of the activates drawn, at most, from takes that were added ...
 OWN_HALF = 10  # ... half of that with so many takes
 REAL_SHARE = 0.2  # of the negatives drawn, from recordings that were added to a phrase that only synthesizers say
+HARD_SHARE = 0.5  # of the near misses drawn, from those that were added: what a model woke at where it is used
 Result = TypeVar("Result")
 
 
@@ -79,9 +80,10 @@ def open_clips(
     they are decoded. Files that cannot be used are in `Clips.rejected`.
 
     `added` are further folders by kind: a user's takes among spoken ones (of several phrases in a sub-folder each),
-    their home, their noise. Of the activates drawn, k takes that were added make up k / (k + OWN_HALF) * OWN_SHARE.
-    Without such takes, negatives that were added make up REAL_SHARE: where all that is real is a negative, a network
-    learns to tell people from synthesizers instead of words from words.
+    their home, their noise, what a model woke at (near_misses; HARD_SHARE of those drawn). Of the activates drawn, k
+    takes that were added make up k / (k + OWN_HALF) * OWN_SHARE. Without such takes, negatives that were added make up
+    REAL_SHARE: where all that is real is a negative, a network learns to tell people from synthesizers instead of words
+    from words.
 
     Raises DataError when a folder is missing or empty, when nothing usable is left of a kind, or
     when there is too little of it for both training and validation.
@@ -102,7 +104,8 @@ def open_clips(
     own = {take: n for side in sides.values() for take, n in _own_times(side.get("activates", [])).items()}
     real = {take: n for side in sides.values() for take, n in _real_times(side.get("negatives", []), config).items()}
     times = own if any(is_added(take.id) for take in bank.takes if take.kind == "activates") else real
-    return Clips(config, bank, wanted, sides, rejected, times)
+    hard = {take: n for side in sides.values() for take, n in _hard_times(side.get("near_misses", [])).items()}
+    return Clips(config, bank, wanted, sides, rejected, times | hard)
 
 
 def _own_times(activates: Sequence[Segment]) -> dict[str, float]:
@@ -113,6 +116,15 @@ def _own_times(activates: Sequence[Segment]) -> dict[str, float]:
         return {}
     share = OWN_SHARE * len(added) / (len(added) + OWN_HALF)
     return dict.fromkeys(added, max(1.0, share / (1 - share) * others / len(added)))
+
+
+def _hard_times(near_misses: Sequence[Segment]) -> dict[str, float]:
+    """How often added near misses are drawn for once that another one is: a few dozen among thousands must count."""
+    added = [segment.take.id for segment in near_misses if is_added(segment.take.id)]
+    others = len(near_misses) - len(added)
+    if not added or not others:
+        return {}
+    return dict.fromkeys(added, max(1.0, HARD_SHARE / (1 - HARD_SHARE) * others / len(added)))
 
 
 def _real_times(negatives: Sequence[Segment], config: Config) -> dict[str, float]:

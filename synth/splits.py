@@ -47,7 +47,7 @@ def split(
     for take in takes:
         sources[take.kind, is_added(take.id)].append(take)
     for (kind, added), members in sources.items():
-        if added and len(members) == 1 and kind == "activates":
+        if added and len(members) == 1 and kind in ("activates", "near_misses"):
             parts = [Segment(members[0], 0, members[0].samples)], []
         else:
             parts = _split_kind(members, validation_fraction, seed, sample_rate_hz)

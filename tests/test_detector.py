@@ -14,6 +14,7 @@ RULES = st.builds(
     DetectorConfig,
     threshold=st.floats(0.05, 0.95),
     smoothing_steps=st.integers(1, 6),
+    patience_steps=st.integers(1, 4),
     refractory_steps=st.integers(0, 12),
     rearm_ratio=st.none() | st.floats(0.1, 1.0),
 )
@@ -21,7 +22,7 @@ RULES = st.builds(
 
 @given(CURVES, RULES)
 def test_the_whole_curve_fires_at_the_steps_where_the_machine_fires(curve: list[float], rule: DetectorConfig) -> None:
-    scores = smooth(np.array(curve), rule.smoothing_steps)
+    scores = smooth(np.array(curve), rule.smoothing_steps, rule.patience_steps)
     levels = [rule.threshold, rule.threshold * (rule.rearm_ratio or 0.0)]
     # A mean within rounding of a level may fall on either side of it, by the order of its additions.
     assume(all(np.abs(scores - level).min(initial=1.0) > 1e-12 for level in levels))
@@ -60,6 +61,19 @@ def test_rearming_needs_the_score_below_the_ratio_and_not_just_below_the_thresho
 
 def test_a_fall_during_the_refractory_time_rearms() -> None:
     assert stepped([1, 0, 1, 1, 1], rule(refractory_steps=2, rearm_ratio=0.5)) == [0, 3]
+
+
+def test_with_patience_it_takes_successive_steps_over_the_threshold() -> None:
+    assert stepped([0.9, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9], rule(patience_steps=3, refractory_steps=9)) == [5]
+
+
+def test_the_state_tells_the_score_whether_it_fired_or_not() -> None:
+    detector = Detector(rule(smoothing_steps=2, patience_steps=2))
+    state, scores = detector.zero_state(), []
+    for probability in [0.2, 0.4, 1.0, 1.0]:
+        _, state = detector.step(probability, state)
+        scores.append(state.score)
+    np.testing.assert_allclose(scores, smooth(np.array([0.2, 0.4, 1.0, 1.0]), 2, 2))
 
 
 def test_silence_never_fires() -> None:

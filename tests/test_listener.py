@@ -102,6 +102,32 @@ def test_run_calls_back_and_leaving_closes_the_source() -> None:
     assert source.closed
 
 
+class PausedSource(CutSource):
+    """Pauses its listener before some of its blocks, and lets it go on before others."""
+
+    def __init__(self, blocks: list[np.ndarray | Gap], pause_at: int, resume_at: int) -> None:
+        super().__init__(blocks)
+        self.listener: Listener | None = None
+        self._switch = {pause_at: lambda: self.listener.pause(), resume_at: lambda: self.listener.resume()}
+
+    def blocks(self) -> Iterator[np.ndarray | Gap]:
+        for number, block in enumerate(self._blocks):
+            self._switch.get(number, lambda: None)()
+            yield block
+
+
+def test_a_paused_listener_hears_nothing_while_time_goes_on() -> None:
+    source = PausedSource([beeps([0.2], 0.5) for _ in range(6)], pause_at=1, resume_at=4)
+    source.listener = Listener(source, LevelWord())
+    assert [d.end_s for d in source.listener] == pytest.approx([0.21, 2.21, 2.71], abs=1e-9)
+
+
+def test_a_word_that_ended_just_before_a_pause_is_heard_and_the_pause_is_no_context() -> None:
+    source = PausedSource([beeps([0.2], 0.2 + 100 / 16000), beeps([0.0], 0.5), beeps([0.0], 0.5)], 1, 2)
+    source.listener = Listener(source, LevelWord())
+    assert [d.end_s for d in source.listener] == pytest.approx([0.21, 0.70625 + 0.01], abs=1e-9)
+
+
 @pytest.mark.parametrize("rate_hz", [16000, 44100])
 def test_a_real_bundle_hears_the_same_in_a_file_and_in_a_pipe(tiny_bundle: Path, tmp_path: Path, rate_hz: int) -> None:
     pcm = speechlike(10.0, rate_hz)
@@ -186,6 +212,21 @@ def test_the_verb_reads_a_pipe(tiny_bundle: Path) -> None:
         (["--wav", "missing.wav"], "missing.wav: not readable audio"),
         (["--wav", "missing.wav", "--chime-out", "b.mp3"], "b.mp3: got .mp3, expected .wav or .flac"),
         (["--wav", "missing.wav", "--threshold", "7"], "threshold: got 7.0"),
+        (
+            ["--wav", "missing.wav", "--threshold", "high"],
+            "--threshold: got 'high', expected a number or PHRASE=NUMBER",
+        ),
+        (["--wav", "missing.wav", "--threshold", "hey tset=0.5"], "threshold: got 'hey tset', expected one of"),
+        (["--wav", "missing.wav", "--rearm", "2"], "rearm_ratio: got 2.0"),
+        (["--wav", "missing.wav", "--min-level", "3"], "minimum level: got 3 dBFS"),
+        (["--wav", "missing.wav", "--exec", "no-such-program"], "--exec: got 'no-such-program'"),
+        (["--wav", "missing.wav", "--pause-while-exec"], "--pause-while-exec: got it without --exec"),
+        (["--wav", "missing.wav", "--webhook", "ftp://a"], "--webhook: got 'ftp://a'"),
+        (
+            ["--wav", "missing.wav", "--pipe-command", "cat", "--pre-roll", "60"],
+            "got pre_roll_s 60.0, expected 0 to 10",
+        ),
+        (["--wav", "missing.wav", "--save-hits", "x\0y"], "--save-hits"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

@@ -98,6 +98,27 @@ def test_a_threshold_outside_0_to_1_is_refused(tiny_bundle: Path) -> None:
         wakeword.load(tiny_bundle, threshold=1.5)
 
 
+def test_a_rule_given_at_loading_replaces_the_bundles_own(tiny_bundle: Path) -> None:
+    step_s = wakeword.load(tiny_bundle).step_samples / RATE_HZ
+    ww = wakeword.load(
+        tiny_bundle, {"hey test": 0.25}, smoothing_steps=3, patience_steps=4, refractory_s=5 * step_s, rearm_ratio=0.75
+    )
+    (rule,) = ww.detector_configs
+    assert (rule.threshold, rule.smoothing_steps, rule.patience_steps) == (0.25, 3, 4)
+    assert (rule.refractory_steps, rule.rearm_ratio) == (5, 0.75)
+    assert wakeword.load(tiny_bundle, smoothing_steps=3).detector_configs[0].threshold == 0.5
+
+
+def test_every_score_can_be_watched_and_watching_changes_nothing(tiny_bundle: Path, pcm: np.ndarray) -> None:
+    ww, seen = hair_trigger(tiny_bundle), []
+    expected = ww.feed(pcm)
+    ww.reset()
+    ww.on_score = lambda *step: seen.append(step)
+    assert ww.feed(pcm) == expected
+    assert [end_s for _, end_s, _, fired in seen if fired] == [hit.end_s for hit in expected]
+    assert len(seen) == len(pcm) // ww.step_samples
+
+
 def test_long_input_is_run_in_pieces_with_the_same_result(tiny_bundle: Path) -> None:
     ww = wakeword.load(tiny_bundle)
     long = speech_like(25 * RATE_HZ, RATE_HZ)

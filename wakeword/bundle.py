@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,9 +27,12 @@ from safetensors import SafetensorError
 from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
 from wakeword.files import replacing, write_bytes
+from wakeword.safety import check_graph, read_arrays, read_bounded
 from wakeword.sections import Section
 
 FORMAT_VERSION = 2  # 1 knew no paths
+LONGEST_PHRASE, MOST_PHRASES, LONGEST_S = 200, 1000, 60.0
+UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode: control characters, halves of characters, line ends
 CARD, GRAPH, WEIGHTS, GOLDEN = "model.json", "model.onnx", "weights.safetensors", "golden.npz"
 
 
@@ -60,8 +64,13 @@ class Bundle:
     card: Card
 
     def graph(self) -> bytes:
-        """The serialised ONNX model; export.py says what goes in and out. Raises BundleError if it cannot be read."""
-        return _read_file(self.path / GRAPH)
+        """The serialised ONNX model; export.py says what goes in and out.
+
+        Raises BundleError if it cannot be read, or holds what no wake word needs (see `safety`).
+        """
+        content = read_bounded(self.path / GRAPH)
+        check_graph(content, self.path / GRAPH)
+        return content
 
     def weights(self) -> dict[str, np.ndarray]:
         """float32 arrays by name, in torch's layouts and gate order (r, z, n):
@@ -71,14 +80,18 @@ class Bundle:
         phones of `wakeword.phones` instead of phrases. Raises BundleError if the file is not readable.
         """
         try:
-            return safetensors.numpy.load(_read_file(self.path / WEIGHTS))
+            return safetensors.numpy.load(read_bounded(self.path / WEIGHTS))
         except SafetensorError as error:
             raise BundleError(f"{self.path / WEIGHTS}: not a safetensors file: {error}") from None
 
     def golden(self) -> tuple[np.ndarray, np.ndarray]:
-        """(pcm int16 [N], probabilities float32 [T, K] in 0..1) of a stream that starts from zeros."""
-        with np.load(self.path / GOLDEN, allow_pickle=False) as file:
-            return file["pcm"], file["probabilities"]
+        """(pcm int16 [N], probabilities float32 [T, K] in 0..1) of a stream that starts from zeros.
+
+        Raises BundleError for a file that holds anything else.
+        """
+        shapes = {"pcm": (np.dtype("<i2"), 1), "probabilities": (np.dtype("<f4"), 2)}
+        pcm, probabilities = read_arrays(self.path / GOLDEN, shapes)
+        return pcm, probabilities
 
 
 def write_bundle(
@@ -124,14 +137,14 @@ def read_bundle(path: str | Path) -> Bundle:
         raise BundleError(f"{folder}: not a model bundle: it has no {CARD}")
     card = _read_card(folder / CARD)
     for name in (GRAPH, WEIGHTS, GOLDEN):
-        if _sha256(_read_file(folder / name)) != card.sha256.get(name):
+        if _sha256(read_bounded(folder / name)) != card.sha256.get(name):
             raise BundleError(f"{folder / name}: damaged: its checksum is not the one in {CARD}")
     return Bundle(folder, card)
 
 
 def _read_card(path: Path) -> Card:
     try:
-        values = json.loads(_read_file(path))
+        values = json.loads(read_bounded(path))
     except (ValueError, RecursionError):
         raise BundleError(f"{path}: damaged: not valid JSON") from None
     version = values.get("format_version") if isinstance(values, dict) else None
@@ -147,16 +160,23 @@ def _read_card(path: Path) -> Card:
         raise BundleError(f"{path}: damaged: {where}: {first['msg'].lower()}") from None
     if not len(card.phrases) == len(card.thresholds) == len(card.phrase_s):
         raise BundleError(f"{path}: damaged: phrases, thresholds and phrase_s differ in length")
+    _check_sizes(card, path)
     return card
 
 
-def _read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise BundleError(f"{path.parent}: not a model bundle: it has no {path.name}") from None
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from None
+def _check_sizes(card: Card, path: Path) -> None:
+    """What is right in form, and yet nothing that anybody has trained: it would fill the memory, or the terminal."""
+    config, rate_hz = card.config, card.config.audio.sample_rate_hz
+    for phrase in card.phrases:
+        if not 0 < len(phrase) <= LONGEST_PHRASE or any(unicodedata.category(c) in UNPRINTABLE for c in phrase):
+            raise BundleError(f"{path}: damaged: got a phrase {phrase[:40]!a}, expected words that can be printed")
+    if len(card.phrases) > MOST_PHRASES:
+        raise BundleError(f"{path}: damaged: got {len(card.phrases)} phrases, expected at most {MOST_PHRASES}")
+    if not all(0.0 <= length_s <= LONGEST_S for length_s in card.phrase_s):
+        raise BundleError(f"{path}: damaged: phrase_s: got {card.phrase_s}, expected 0 to {LONGEST_S:g}")
+    if max(config.step_samples, config.receptive_samples) > LONGEST_S * rate_hz:
+        longest = max(config.step_samples, config.receptive_samples)
+        raise BundleError(f"{path}: damaged: an output takes {longest} samples, expected at most {LONGEST_S:g} s")
 
 
 def _sha256(content: bytes) -> str:

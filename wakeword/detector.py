@@ -1,16 +1,21 @@
 """From probabilities to detections. A pure machine, counted in output steps, never on a clock.
 
-One word's rule: the mean of the last `smoothing_steps` probabilities reaches the threshold, at least `refractory_steps`
-steps after the last detection, and, with `rearm_ratio`, only after the mean has been below rearm_ratio * threshold.
+One word's rule: its score reaches the threshold, at least `refractory_steps` steps after the last detection, and, with
+`rearm_ratio`, only after the score has been below rearm_ratio * threshold. The score is the mean of the last
+`smoothing_steps` probabilities; with patience the least of the last `patience_steps` such means, so that it reaches the
+threshold only where that many successive means do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import ValidationError
 
+from wakeword.errors import BundleError
 from wakeword.sections import DetectorConfig
 
 
@@ -24,12 +29,54 @@ class Detection:
     score: float
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What takes the place of the bundles' own decision rules; None keeps theirs.
+
+    `threshold` is one number for every phrase, or numbers by phrase; `refractory_s` is rounded to whole steps.
+    """
+
+    threshold: float | Mapping[str, float] | None = None
+    smoothing_steps: int | None = None
+    patience_steps: int | None = None
+    refractory_s: float | None = None
+    rearm_ratio: float | None = None
+
+    def apply(self, config: DetectorConfig, phrase: str, threshold: float, step_s: float) -> DetectorConfig:
+        """A phrase's rule; `threshold` is its own. Raises BundleError for what makes no sense."""
+        wanted = self.threshold.get(phrase) if isinstance(self.threshold, Mapping) else self.threshold
+        if wanted is not None and not 0.0 < wanted < 1.0:
+            raise BundleError(f"threshold: got {wanted}, expected a number between 0 and 1")
+        if self.refractory_s is not None and not 0.0 <= self.refractory_s <= 3600.0:
+            raise BundleError(f"refractory_s: got {self.refractory_s}, expected 0 to 3600")
+        changes = {
+            "threshold": wanted if wanted is not None else threshold,
+            "smoothing_steps": self.smoothing_steps,
+            "patience_steps": self.patience_steps,
+            "refractory_steps": None if self.refractory_s is None else round(self.refractory_s / step_s),
+            "rearm_ratio": self.rearm_ratio,
+        }
+        kept = {name: value for name, value in changes.items() if value is not None}
+        try:
+            return DetectorConfig.model_validate({**config.model_dump(), **kept})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            raise BundleError(f"{name}: got {first['input']!r}, {first['msg'].lower()}") from None
+
+
 class DetectorState(NamedTuple):
-    """All that one word's detector remembers. `recent` holds the last probabilities [smoothing_steps]."""
+    """All that one word's detector remembers.
+
+    `recent` holds the last probabilities [smoothing_steps], `means` the means before the last [patience_steps - 1], and
+    `score` what was compared with the threshold.
+    """
 
     recent: tuple[float, ...]
     steps_since_fire: int | None = None
     armed: bool = True
+    means: tuple[float, ...] = ()
+    score: float = 0.0
 
 
 class Detector:
@@ -49,24 +96,32 @@ class Detector:
         self._rearm_below = config.threshold * (config.rearm_ratio or 0.0)
 
     def zero_state(self) -> DetectorState:
-        return DetectorState(recent=(0.0,) * self.config.smoothing_steps)
+        return DetectorState((0.0,) * self.config.smoothing_steps, means=(0.0,) * (self.config.patience_steps - 1))
 
     def step(self, probability: float, state: DetectorState) -> tuple[float | None, DetectorState]:
-        """One output step. Returns the smoothed score if the word fires here, else None, and the next state."""
+        """One output step. Returns the score if the word fires here, else None, and the next state."""
         recent = (*state.recent[1:], probability)
-        score = sum(recent) / len(recent)
+        score, means = sum(recent) / len(recent), state.means
+        if means:
+            means, score = (*means[1:], score), min(*means, score)
         since = None if state.steps_since_fire is None else state.steps_since_fire + 1
         armed = state.armed or score < self._rearm_below
         rested = since is None or since > self.config.refractory_steps
         if score >= self.config.threshold and armed and rested:
-            return score, DetectorState(recent, 0, armed=self.config.rearm_ratio is None)
-        return None, DetectorState(recent, since, armed)
+            return score, DetectorState(recent, 0, self.config.rearm_ratio is None, means, score)
+        return None, DetectorState(recent, since, armed, means, score)
 
 
-def smooth(probabilities: np.ndarray, smoothing_steps: int) -> np.ndarray:
+def smooth(probabilities: np.ndarray, smoothing_steps: int, patience_steps: int = 1) -> np.ndarray:
     """The scores that `Detector` compares with its threshold, for a whole curve [T] -> [T]."""
-    padded = np.concatenate([np.zeros(smoothing_steps), np.asarray(probabilities, np.float64)])
-    return np.lib.stride_tricks.sliding_window_view(padded, smoothing_steps)[1:].mean(axis=1)
+    means = _windows(np.asarray(probabilities, np.float64), smoothing_steps).mean(axis=1)
+    return means if patience_steps == 1 else _windows(means, patience_steps).min(axis=1)
+
+
+def _windows(values: np.ndarray, length: int) -> np.ndarray:
+    """[T] -> [T, length]: each value after the length - 1 before it, zeros before the first."""
+    padded = np.concatenate([np.zeros(length), values])
+    return np.lib.stride_tricks.sliding_window_view(padded, length)[1:]
 
 
 def fire_steps(scores: np.ndarray, config: DetectorConfig, threshold: float | None = None) -> np.ndarray:

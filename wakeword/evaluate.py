@@ -114,7 +114,9 @@ class Ear:
         return self.ww.detector_configs[self.column]
 
     def scores(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
-        return smooth(score_stream(self.ww, blocks, self.column), self.config.smoothing_steps)
+        return smooth(
+            score_stream(self.ww, blocks, self.column), self.config.smoothing_steps, self.config.patience_steps
+        )
 
     def hear_takes(self, paths: list[Path]) -> tuple[list[_Hearing], list[Skipped]]:
         hearings, unusable = [], []

@@ -120,6 +120,7 @@ class LabelConfig(Section):
 class DetectorConfig(Section):
     threshold: float = Field(gt=0.0, lt=1.0)
     smoothing_steps: int = Field(ge=1, le=10000)
+    patience_steps: int = Field(1, ge=1, le=10000, description="successive steps over the threshold that it takes")
     refractory_steps: int = Field(ge=0)
     rearm_ratio: float | None = Field(None, gt=0.0, le=1.0, description="fires again below rearm_ratio * threshold")
 

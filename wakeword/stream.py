@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,39 +11,74 @@ import onnxruntime
 
 from wakeword.audio import to_float
 from wakeword.bundle import Bundle, read_bundle
-from wakeword.detector import Detection, Detector
+from wakeword.capture import Capture, Recorder
+from wakeword.detector import Detection, Detector, Rule
 from wakeword.errors import BundleError
+from wakeword.gate import Gate, LevelRater, Rater, VadRater
+from wakeword.safety import check_session
 from wakeword.sections import DetectorConfig
 
+OnScore = Callable[[str, float, float, bool], None]
 MAX_CALL_S = 10.0  # longer input is run in pieces, so that memory stays bounded
 
 
-def load(bundles: str | Path | Sequence[str | Path], threshold: float | None = None) -> WakeWord:
-    """Opens one bundle folder, or several that listen side by side; `threshold` replaces the bundles' own.
+def load(
+    bundles: str | Path | Sequence[str | Path],
+    threshold: float | Mapping[str, float] | None = None,
+    *,
+    smoothing_steps: int | None = None,
+    patience_steps: int | None = None,
+    refractory_s: float | None = None,
+    rearm_ratio: float | None = None,
+    min_level_dbfs: float | None = None,
+    vad_threshold: float | None = None,
+) -> WakeWord:
+    """Opens one bundle folder, or several that listen side by side.
 
-    Raises BundleError for a folder that is no bundle, if several bundles differ in sample rate, and for a threshold
-    that is not between 0 and 1.
+    Args:
+        threshold: one for every phrase, or some by phrase, instead of the bundles' own.
+        smoothing_steps, patience_steps, refractory_s, rearm_ratio: instead of the bundles' own (see `detector`).
+        min_level_dbfs: nothing fires where nothing of this level was heard within the last second.
+        vad_threshold: nor where Silero took nothing for speech (0..1; needs the extra `vad`).
+
+    Raises BundleError for a folder that is no bundle, if several bundles differ in sample rate, and for a rule that
+    makes no sense; AudioError for a gate that makes none.
     """
     paths = [bundles] if isinstance(bundles, (str, Path)) else list(bundles)
-    return WakeWord([read_bundle(path) for path in paths], threshold)
+    rule = Rule(threshold, smoothing_steps, patience_steps, refractory_s, rearm_ratio)
+    return WakeWord([read_bundle(path) for path in paths], rule, min_level_dbfs, vad_threshold)
 
 
 class WakeWord:
     """One or more bundles on one stream. Not thread-safe; make one per stream.
 
-    `feed` takes any number of samples, keeps less than one step back, and never looks at a clock.
+    `feed` takes any number of samples, keeps less than one step back, and never looks at a clock. `on_score`, if set,
+    is called at each step of each phrase with (phrase, end of the step in seconds, score, whether it fired).
     """
 
-    def __init__(self, bundles: Sequence[Bundle], threshold: float | None = None) -> None:
+    def __init__(
+        self,
+        bundles: Sequence[Bundle],
+        rule: Rule | float | None = None,
+        min_level_dbfs: float | None = None,
+        vad_threshold: float | None = None,
+    ) -> None:
         if not bundles:
             raise BundleError("load: got no bundle, expected at least one folder")
         rates = {bundle.card.config.audio.sample_rate_hz for bundle in bundles}
         if len(rates) > 1:
             raise BundleError(f"load: got bundles at {sorted(rates)} Hz, expected one sample rate")
-        if threshold is not None and not 0.0 < threshold < 1.0:
-            raise BundleError(f"threshold: got {threshold}, expected a number between 0 and 1")
         self.sample_rate_hz: int = rates.pop()
-        self._words = [_BundleStream(bundle, threshold) for bundle in bundles]
+        rule = rule if isinstance(rule, Rule) else Rule(rule)
+        self._words = [_BundleStream(bundle, rule) for bundle in bundles]
+        unknown = set(rule.threshold if isinstance(rule.threshold, Mapping) else ()) - set(self.phrases)
+        if unknown:
+            raise BundleError(f"threshold: got {min(unknown)!r}, expected one of the phrases {self.phrases}")
+        self._gate_rule = (min_level_dbfs, vad_threshold, self.sample_rate_hz)
+        self._gate = _gate(*self._gate_rule)
+        self._recorder = Recorder(self.sample_rate_hz)
+        self._last: Detection | None = None
+        self.on_score: OnScore | None = None
 
     @property
     def phrases(self) -> list[str]:
@@ -73,29 +108,67 @@ class WakeWord:
     def fresh(self, phrases: Collection[str] | None = None) -> WakeWord:
         """Another stream of the same bundles, from the start. Cheap: it shares their sessions, and nothing else.
 
-        `phrases`: leave out the bundles that know none of these. Raises BundleError if that leaves none.
+        It keeps no sound for `capture`. `phrases`: leave out the bundles that know none of these. Raises BundleError if
+        that leaves none.
         """
         words = [word for word in self._words if phrases is None or not set(phrases).isdisjoint(word.card.phrases)]
         if not words:
             raise BundleError(f"fresh: got {sorted(phrases or [])}, expected some of {self.phrases}")
         other = copy.copy(self)
         other._words = [word.fresh() for word in words]
+        other._gate = _gate(*self._gate_rule)
+        other._recorder = Recorder(self.sample_rate_hz, history_s=0.0)
+        other._last = other.on_score = None
         return other
 
     def feed(self, pcm: np.ndarray) -> list[Detection]:
         """int16 or float32 mono [N] at `sample_rate_hz`, any N. Raises AudioError, and changes nothing, if unusable."""
         samples = to_float(pcm)
-        detections = [detection for word in self._words for detection in word.feed(samples)]
-        return sorted(detections, key=lambda detection: detection.end_s) if len(self._words) > 1 else detections
+        if self._gate:
+            self._gate.feed(samples)
+        self._recorder.feed(samples)
+        return self._heard([hit for word in self._words for hit in word.feed(samples, self._gate, self.on_score)])
 
     def flush(self) -> list[Detection]:
         """The end of a stream: the samples still held back, filled up to a step with silence."""
-        return [detection for word in self._words for detection in word.flush()]
+        self._recorder.end()
+        return self._heard([hit for word in self._words for hit in word.flush(self._gate, self.on_score)])
 
     def reset(self) -> None:
         """As if nothing had been heard: time starts again at zero."""
         for word in self._words:
             word.reset()
+        if self._gate:
+            self._gate.reset()
+        self._recorder.reset()
+        self._last = None
+
+    def capture(
+        self,
+        pre_roll_s: float = 0.5,
+        max_s: float = 10.0,
+        end_silence_s: float | None = 0.8,
+        wait_s: float = 3.0,
+        after: Detection | None = None,
+    ) -> Capture:
+        """The sound that follows a hit, without a gap, as it is fed: at most `max_s` after the hit.
+
+        Args:
+            pre_roll_s: how much of what came before the hit's end belongs to it; at most 10.
+            end_silence_s: it ends where somebody spoke and then was quiet for so long; None: only by `max_s`.
+            wait_s: how long after the hit somebody may begin to speak.
+            after: the hit. By default the last one, or this moment if there was none.
+
+        Raises AudioError for lengths out of range.
+        """
+        after = after or self._last
+        return self._recorder.capture(after and after.end_s, pre_roll_s, max_s, end_silence_s, wait_s)
+
+    def _heard(self, detections: list[Detection]) -> list[Detection]:
+        if detections:
+            detections.sort(key=lambda detection: detection.end_s)
+            self._last = detections[-1]
+        return detections
 
     def scores(self, pcm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The raw curve of a recording from a fresh start; the stream that `feed` serves is not touched.
@@ -118,21 +191,23 @@ class WakeWord:
 class _BundleStream:
     """One bundle's session, state and detectors."""
 
-    def __init__(self, bundle: Bundle, threshold: float | None, session: onnxruntime.InferenceSession | None = None):
-        self._bundle, self._threshold = bundle, threshold
+    def __init__(self, bundle: Bundle, rule: Rule, session: onnxruntime.InferenceSession | None = None):
+        self._bundle, self._rule = bundle, rule
         self.card, config = bundle.card, bundle.card.config
         self.step_samples = config.step_samples
         self.warmup_steps = -(-config.receptive_samples // config.step_samples) - 1
         self._max_call = max(1, int(MAX_CALL_S * config.audio.sample_rate_hz) // self.step_samples) * self.step_samples
         self._session = session or _open_session(bundle)
+        step_s = self.step_samples / config.audio.sample_rate_hz
         self.detectors = [
-            Detector(config.detector.model_copy(update={"threshold": threshold or own})) for own in self.card.thresholds
+            Detector(rule.apply(config.detector, phrase, own, step_s))
+            for phrase, own in zip(self.card.phrases, self.card.thresholds, strict=True)
         ]
         self.reset()
 
     def fresh(self) -> _BundleStream:
         """The same model at the start of another stream."""
-        return _BundleStream(self._bundle, self._threshold, self._session)
+        return _BundleStream(self._bundle, self._rule, self._session)
 
     def reset(self) -> None:
         self._steps = 0
@@ -141,18 +216,18 @@ class _BundleStream:
         self._state = np.zeros(self._session.get_inputs()[1].shape, np.float32)
 
     def latest_scores(self) -> list[float]:
-        return [sum(state.recent) / len(state.recent) for state in self._detector_states]
+        return [state.score for state in self._detector_states]
 
-    def feed(self, samples: np.ndarray) -> list[Detection]:
+    def feed(self, samples: np.ndarray, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
         if len(self._pending):
             samples = np.concatenate([self._pending, samples])
         whole = len(samples) // self.step_samples * self.step_samples
         self._pending = samples[whole:].copy()
-        return self._decide(self.run(samples[:whole])) if whole else []
+        return self._decide(self.run(samples[:whole]), gate, on_score) if whole else []
 
-    def flush(self) -> list[Detection]:
+    def flush(self, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
         missing = -len(self._pending) % self.step_samples
-        return self.feed(np.zeros(missing, np.float32))
+        return self.feed(np.zeros(missing, np.float32), gate, on_score)
 
     def run(self, samples: np.ndarray) -> np.ndarray:
         """Probabilities [T, K] of a whole number of steps; moves the network's state on."""
@@ -166,31 +241,48 @@ class _BundleStream:
         probabilities, self._state = self._session.run(["probabilities", "next_state"], inputs)
         return probabilities[0]
 
-    def _decide(self, probabilities: np.ndarray) -> list[Detection]:
+    def _decide(self, probabilities: np.ndarray, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
         detections = []
         for row in probabilities.tolist():
             self._steps += 1
+            listens = self._steps > self.warmup_steps and (not gate or gate.is_open(self._steps * self.step_samples))
             for k, detector in enumerate(self.detectors):
-                heard = row[k] if self._steps > self.warmup_steps else 0.0
+                heard = row[k] if listens else 0.0
                 score, self._detector_states[k] = detector.step(heard, self._detector_states[k])
                 if score is not None:
                     detections.append(self._detection(k, score))
+                if on_score:
+                    on_score(self.card.phrases[k], self._now_s(), self._detector_states[k].score, score is not None)
         return detections
 
+    def _now_s(self) -> float:
+        return self._steps * self.step_samples / self.card.config.audio.sample_rate_hz
+
     def _detection(self, k: int, score: float) -> Detection:
-        end_s = self._steps * self.step_samples / self.card.config.audio.sample_rate_hz
+        end_s = self._now_s()
         return Detection(self.card.phrases[k], max(0.0, end_s - self.card.phrase_s[k]), end_s, score)
+
+
+def _gate(min_level_dbfs: float | None, vad_threshold: float | None, sample_rate_hz: int) -> Gate | None:
+    raters: list[Rater] = []
+    if min_level_dbfs is not None:
+        raters.append(LevelRater(min_level_dbfs, sample_rate_hz))
+    if vad_threshold is not None:
+        raters.append(VadRater(vad_threshold, sample_rate_hz))
+    return Gate(raters, sample_rate_hz) if raters else None
 
 
 def _open_session(bundle: Bundle) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # the graph is too small to share out
     options.log_severity_level = 3
+    graph = bundle.graph()
     try:
-        session = onnxruntime.InferenceSession(bundle.graph(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class but Exception
         raise BundleError(f"{bundle.path}: model.onnx cannot be loaded: {str(error).splitlines()[0]}") from None
     found = session.get_modelmeta().custom_metadata_map.get("fingerprint")
     if found != bundle.card.fingerprint():
         raise BundleError(f"{bundle.path}: model.onnx was made for other features or phrases than model.json says")
+    check_session(session, bundle.card.config.step_samples, len(bundle.card.phrases), bundle.path)
     return session

@@ -96,7 +96,7 @@ def _trials(scored: Sequence[_Scored], column: int, phrase: str, config: Config)
     """
     peaks, negatives, left_out_steps = [], [], 0
     for one in scored:
-        scores = smooth(one.probabilities[:, column], config.detector.smoothing_steps)
+        scores = smooth(one.probabilities[:, column], config.detector.smoothing_steps, config.detector.patience_steps)
         others = scores.copy()
         for event in one.events:
             if event.label not in (phrase, ANY_PHRASE):

@@ -6,16 +6,40 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wakeword.cli.listening import Actions, Wishes, parse_thresholds, thresholds
+from wakeword.cli.meter import Meter
+from wakeword.cli.options import (
+    EndSilence,
+    Exec,
+    JsonLines,
+    MaxS,
+    MinLevel,
+    Patience,
+    PauseExec,
+    PipeCommand,
+    PreRoll,
+    Rearm,
+    Refractory,
+    SaveHits,
+    SaveHitsMb,
+    Smoothing,
+    Threshold,
+    Vad,
+    WebhookUrl,
+)
 from wakeword.errors import WakewordError
 
 if TYPE_CHECKING:
     from wakeword.detector import Detection
+    from wakeword.listener import Listener
     from wakeword.sources import Source
+    from wakeword.stream import WakeWord
 
 HIGHEST_RATE_HZ = 768_000  # of any sound card
 
@@ -32,33 +56,68 @@ def command(
     ] = None,
     device: Annotated[str | None, typer.Option(help="Microphone: its name, part of its name, or its index.")] = None,
     list_devices: Annotated[bool, typer.Option("--list-devices", help="Show the microphones and stop.")] = False,
-    threshold: Annotated[float | None, typer.Option(help="Between 0 and 1, instead of the bundle's own.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    threshold: Threshold = None,
+    smoothing: Smoothing = None,
+    patience: Patience = None,
+    refractory: Refractory = None,
+    rearm: Rearm = None,
+    min_level: MinLevel = None,
+    vad: Vad = None,
+    as_json: JsonLines = False,
+    exec_line: Exec = None,
+    pause_while_exec: PauseExec = False,
+    webhook: WebhookUrl = None,
+    save_hits: SaveHits = None,
+    save_hits_mb: SaveHitsMb = 200.0,
+    pipe_command: PipeCommand = None,
+    pre_roll: PreRoll = 0.5,
+    max_s: MaxS = 10.0,
+    end_silence: EndSilence = 0.8,
     chime: Annotated[bool, typer.Option("--chime", help="Play a sound at each detection.")] = False,
     chime_out: Annotated[Path | None, typer.Option(help="Write the --wav with a chime at each detection.")] = None,
 ) -> None:
-    """Listen for wake words: microphone (the default), recording, or stdin. Ctrl-C ends it."""
+    """Listen for wake words: microphone (the default), recording, or stdin. Ctrl-C or SIGTERM ends it."""
     if list_devices:
-        return _print_devices(as_json)
+        _print_devices(as_json)
+        return
     _check_choice(wav, stdin, rate, device, chime_out)
+    rule = {"smoothing_steps": smoothing, "patience_steps": patience, "refractory_s": refractory, "rearm_ratio": rearm}
+    ww = _load(bundles, threshold, **rule, min_level_dbfs=min_level, vad_threshold=vad)
+    wishes = Wishes(exec_line, pause_while_exec, webhook, save_hits, save_hits_mb, pipe_command, chime)
+    wishes = replace(wishes, lengths={"pre_roll_s": pre_roll, "max_s": max_s, "end_silence_s": end_silence})
+    _listen(ww, wishes, wav, chime_out, as_json, lambda: _source(wav, stdin, rate or ww.sample_rate_hz, device))
+
+
+def _load(bundles: list[Path] | None, threshold: list[str] | None, **rule: float | None) -> WakeWord:
     if not bundles:
         raise WakewordError("BUNDLE: got none, expected at least one model folder")
-    from wakeword.chime import Player, check_chime_out, write_with_chimes
-    from wakeword.listener import Listener
     from wakeword.stream import load
 
-    ww = load(bundles, threshold)
+    return load(bundles, parse_thresholds(threshold), **rule)
+
+
+def _listen(
+    ww: WakeWord, wishes: Wishes, wav: Path | None, chime_out: Path | None, as_json: bool, open_source: Callable
+) -> None:
+    from wakeword.chime import check_chime_out, write_with_chimes
+    from wakeword.listener import Listener
+
     if chime_out:
         check_chime_out(chime_out, wav)
-    play = Player(_status).play if chime else None
-    source = _source(wav, stdin, rate or ww.sample_rate_hz, device)
+    # A file is over before anybody could read a meter; in a pipe there is nobody.
+    meter = None if wav or as_json or not sys.stderr.isatty() else Meter(thresholds(ww), ww.sample_rate_hz)
+    actions = Actions(wishes, ww, meter, _status)
+    source = open_source()
     # stderr must stay empty for a file, so that scripts may take any line there for trouble.
     if not wav:
         _status(f"listening for {', '.join(ww.phrases)} on {source.name} at {source.sample_rate_hz} Hz")
-    heard = _listen(Listener(source, ww), as_json, play, endless=not wav)
+    listener = Listener(source, ww, on_audio=actions.on_audio)
+    actions.attach(listener)
+    heard = _print_hits(listener, actions, meter, as_json, endless=not wav)
+    if getattr(source, "overflows", 0):
+        _status(f"lost sound {source.overflows} times, {source.lost_samples / source.sample_rate_hz:.2f} s in all")
     if chime_out:
         write_with_chimes(chime_out, wav, [detection.end_s for detection in heard])
-    return None
 
 
 def _check_choice(wav: Path | None, stdin: bool, rate: int | None, device: str | None, chime_out: Path | None) -> None:
@@ -84,22 +143,28 @@ def _source(wav: Path | None, stdin: bool, rate_hz: int, device: str | None) -> 
     return MicrophoneSource(device, on_event=_status)
 
 
-def _listen(listener, as_json: bool, play: Callable[[], None] | None, endless: bool) -> list[Detection]:
+def _print_hits(
+    listener: Listener, actions: Actions, meter: Meter | None, as_json: bool, endless: bool
+) -> list[Detection]:
     """Prints the detections as they come. To Ctrl-C and SIGTERM an endless source ends well; a file is cut short."""
     heard = []
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for detection in listener:
+            if meter:
+                meter.hit(detection.phrase, detection.score)
             typer.echo(_as_json(detection) if as_json else _as_text(detection))
-            if play:
-                play()
+            actions(detection)
             if not endless:
                 heard.append(detection)
     except KeyboardInterrupt:
         if not endless:
             raise
     finally:
+        if meter:
+            meter.clear()
         listener.close()
+        actions.close()
         signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
     return heard
 

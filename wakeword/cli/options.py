@@ -19,3 +19,42 @@ Backgrounds = Annotated[list[Path] | None, typer.Option("--backgrounds", help="F
 MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Train for at most so many minutes.")]
 MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Train on at most so many batches.")]
 Rooms = Annotated[list[Path] | None, typer.Option("--rooms", help="Folder of impulse responses of rooms.")]
+HardNegatives = Annotated[
+    list[Path] | None, typer.Option("--hard-negatives", help="Folder of `listen --save-hits`, or of other false hits.")
+]
+
+# Of `listen`: what decides, and what is done about it.
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[PHRASE=]X", help="Between 0 and 1, instead of the bundle's own; repeatable with PHRASE=."),
+]
+Smoothing = Annotated[int | None, typer.Option(min=1, metavar="STEPS", help="Outputs whose mean is the score.")]
+Patience = Annotated[int | None, typer.Option(min=1, metavar="STEPS", help="Successive steps over the threshold.")]
+Refractory = Annotated[
+    float | None, typer.Option(min=0.0, metavar="SECONDS", help="No second hit of a phrase within this time.")
+]
+Rearm = Annotated[
+    float | None, typer.Option(metavar="RATIO", help="Nor before the score fell below this share of the threshold.")
+]
+MinLevel = Annotated[
+    float | None, typer.Option(metavar="DBFS", help="No hit where nothing was this loud within the last second.")
+]
+Vad = Annotated[
+    float | None, typer.Option(metavar="X", help="No hit without speech, by Silero, over this probability (0.5).")
+]
+Exec = Annotated[
+    str | None,
+    typer.Option("--exec", metavar="CMD", help="Run this at each hit, without a shell; {phrase} {score} {end_s}."),
+]
+PauseExec = Annotated[bool, typer.Option("--pause-while-exec", help="Hear nothing while --exec's command runs.")]
+WebhookUrl = Annotated[str | None, typer.Option("--webhook", metavar="URL", help="POST each hit there as JSON.")]
+SaveHits = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Keep the sound around hits and near misses, for training.")
+]
+SaveHitsMb = Annotated[float, typer.Option(metavar="MB", help="How much of it; the oldest go first.")]
+PipeCommand = Annotated[
+    str | None, typer.Option(metavar="CMD", help="Run this at each hit, with what follows as 16-bit PCM on its stdin.")
+]
+PreRoll = Annotated[float, typer.Option(metavar="SECONDS", help="Of --pipe-command: sound from before the hit's end.")]
+MaxS = Annotated[float, typer.Option("--max-s", metavar="SECONDS", help="Of --pipe-command: at most so much.")]
+EndSilence = Annotated[float, typer.Option(metavar="SECONDS", help="Of --pipe-command: it ends after so much silence.")]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from wakeword.cli.options import JsonLines
+from wakeword.cli.listening import parse_thresholds
+from wakeword.cli.options import JsonLines, MinLevel, Patience, Rearm, Refractory, Smoothing, Threshold
 from wakeword.errors import WakewordError
 
 if TYPE_CHECKING:
@@ -29,11 +30,27 @@ Http = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Serve a web
 TOKEN_BYTES = 16
 
 
+class Page(NamedTuple):
+    """What was asked for the web page."""
+
+    where: str | None
+    token: str | None
+    certificate: Path | None
+    key: Path | None
+    takes: Path | None
+    hits: Path | None
+
+
 def command(
     bundles: Bundles,
     wyoming: Wyoming = None,
     http: Http = None,
-    threshold: Annotated[float | None, typer.Option(help="Between 0 and 1, instead of the bundles' own.")] = None,
+    threshold: Threshold = None,
+    smoothing: Smoothing = None,
+    patience: Patience = None,
+    refractory: Refractory = None,
+    rearm: Rearm = None,
+    min_level: MinLevel = None,
     takes: Annotated[Path | None, typer.Option(help="Let the page record takes into this folder.")] = None,
     hits: Annotated[Path | None, typer.Option(help="Let the page sort this folder of `listen --save-hits`.")] = None,
     token: Annotated[
@@ -48,38 +65,45 @@ def command(
 
     Prints a line for each detection. Nothing is reachable from other machines, and no sound is kept, unless you say so.
     """
+    from wakeword.stream import load
+
+    page = Page(http, token, tls_cert, tls_key, takes, hits)
+    _check_choice(wyoming, page)
+    rule = {"smoothing_steps": smoothing, "patience_steps": patience, "refractory_s": refractory, "rearm_ratio": rearm}
+    ww = load(bundles, parse_thresholds(threshold), **rule, min_level_dbfs=min_level)
+    _serve(ww, wyoming, page, clients, partial(_print, as_json=as_json))
+
+
+def _check_choice(wyoming: str | None, page: Page) -> None:
+    if not wyoming and not page.where:
+        raise WakewordError("serve: got no address, expected --wyoming tcp://127.0.0.1:10400 or --http 127.0.0.1:8080")
+    options = {"--takes": page.takes, "--hits": page.hits, "--token": page.token, "--tls-cert": page.certificate}
+    for option, given in options.items():
+        if given is not None and not page.where:
+            raise WakewordError(f"{option}: got it without --http, expected a page that it is for")
+    if (page.certificate is None) != (page.key is None):
+        raise WakewordError("--tls-cert: got one of --tls-cert and --tls-key, expected both")
+    if page.token == "":
+        raise WakewordError("--token: got an empty one, expected some characters")
+
+
+def _serve(ww: WakeWord, wyoming: str | None, page: Page, clients: int, report: OnHeard) -> None:
     import asyncio
 
     from wakeword.serve.limits import Limits
     from wakeword.serve.running import run_until_stopped
-    from wakeword.stream import load
 
-    _check_choice(wyoming, http, {"--takes": takes, "--hits": hits, "--token": token, "--tls-cert": tls_cert})
-    if (tls_cert is None) != (tls_key is None):
-        raise WakewordError("--tls-cert: got one of --tls-cert and --tls-key, expected both")
-    ww = load(bundles, threshold)
-    limits = Limits(clients=clients)
-    report: OnHeard = partial(_print, as_json=as_json)
-    opened = []
+    limits, opened = Limits(clients=clients), []
     if wyoming:
         opened.append(_wyoming_server(ww, wyoming, report, limits))
-    if http:
-        pem = (tls_cert, tls_key) if tls_cert and tls_key else None
-        opened.append(_http_server(ww, http, report, limits, token, pem, takes, hits))
+    if page.where:
+        opened.append(_http_server(ww, page, report, limits))
 
     def ready() -> None:
         for _, where in opened:
             _status(f"listening for {', '.join(ww.phrases)} on {where}")
 
     asyncio.run(run_until_stopped([server for server, _ in opened], ready))
-
-
-def _check_choice(wyoming: str | None, http: str | None, for_the_page: dict[str, object]) -> None:
-    if not wyoming and not http:
-        raise WakewordError("serve: got no address, expected --wyoming tcp://127.0.0.1:10400 or --http 127.0.0.1:8080")
-    for option, given in for_the_page.items():
-        if given is not None and not http:
-            raise WakewordError(f"{option}: got it without --http, expected a page that it is for")
 
 
 def _wyoming_server(ww: WakeWord, where: str, report: OnHeard, limits: Limits) -> tuple[WyomingServer, str]:
@@ -92,29 +116,19 @@ def _wyoming_server(ww: WakeWord, where: str, report: OnHeard, limits: Limits) -
     return WyomingServer(ww, listening, report, _status, limits), f"tcp://{address}"
 
 
-def _http_server(
-    ww: WakeWord,
-    where: str,
-    report: OnHeard,
-    limits: Limits,
-    token: str | None,
-    pem: tuple[Path, Path] | None,
-    takes: Path | None,
-    hits: Path | None,
-) -> tuple[HttpServer, str]:
+def _http_server(ww: WakeWord, page: Page, report: OnHeard, limits: Limits) -> tuple[HttpServer, str]:
     import secrets
 
     from wakeword.serve.address import listen_on, parse_address
     from wakeword.serve.http import HttpServer
     from wakeword.serve.web import application
 
-    asked = parse_address(where, "http")
-    if token is not None and not token:
-        raise WakewordError("--token: got an empty one, expected some characters")
+    asked, token = parse_address(page.where or "", "http"), page.token
     if not asked.is_loopback:
         token = token or secrets.token_urlsafe(TOKEN_BYTES)
-    app = application(ww, report, _status, limits, token, _folders(ww, takes, hits))
+    app = application(ww, report, _status, limits, token, _folders(ww, page.takes, page.hits))
     listening, address = listen_on(asked)
+    pem = (page.certificate, page.key) if page.certificate and page.key else None
     server = HttpServer(app, listening, limits, pem)
     if not address.is_loopback and not pem:
         _status(

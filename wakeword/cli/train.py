@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wakeword.cli.options import Backgrounds, JsonLines, Language, MaxMinutes, MaxSteps, Negatives, Rooms, Takes, Voices
+from wakeword.cli.options import (
+    Backgrounds,
+    HardNegatives,
+    JsonLines,
+    Language,
+    MaxMinutes,
+    MaxSteps,
+    Negatives,
+    Rooms,
+    Takes,
+    Voices,
+)
+from wakeword.errors import DataError
 
 if TYPE_CHECKING:
     from wakeword.config import Config
@@ -20,11 +32,15 @@ NO_REAL_SPEECH = (
 )
 
 
+HARD_PROBABILITY = 0.2  # of a negative to be a near miss, where the configuration would draw none
+
+
 def command(
     phrases: Annotated[list[str] | None, typer.Argument(help="The wake word, or several for one model.")] = None,
     clips: Annotated[Path | None, typer.Option(help="Folder with activates/ negatives/ backgrounds/.")] = None,
     takes: Takes = None,
     negatives: Negatives = None,
+    hard_negatives: HardNegatives = None,
     backgrounds: Backgrounds = None,
     rooms: Rooms = None,
     data: Annotated[Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead.")] = None,
@@ -48,11 +64,18 @@ def command(
     from synth.spoken import ESPEAK, Casting
     from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
 
-    added = {"activates": takes, "negatives": negatives, "backgrounds": backgrounds, "rooms": rooms}
+    hard = [folder for one in hard_negatives or [] for folder in wrong_hits(one)]
+    added = {
+        "activates": takes,
+        "negatives": negatives,
+        "near_misses": hard,
+        "backgrounds": backgrounds,
+        "rooms": rooms,
+    }
     added = {kind: folders for kind, folders in added.items() if folders}
     _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(added))
     limits = {"max_minutes": max_minutes, "max_steps": max_steps, "target_fa_per_hour": target_fa_per_hour}
-    settings = _settings(config, quick, not (clips or data), bool(takes), limits)
+    settings = _settings(config, quick, not (clips or data), bool(takes), bool(hard), limits)
     report = reporter(as_json)
     if data:
         examples = from_dataset(data, settings)
@@ -64,18 +87,18 @@ def command(
     train_bundle(settings, examples, out, report, start_from)
 
 
-def _settings(name: str, quick: bool, spoken: bool, takes: bool, limits: dict[str, float | None]) -> Config:
+def _settings(name: str, quick: bool, spoken: bool, takes: bool, hard: bool, limits: dict[str, float | None]) -> Config:
     from wakeword.cli.training import QUICK, typed
     from wakeword.config import load_config, override
 
     config = override(load_config(name), **(QUICK if quick else {}))
     config = typed(config, takes) if spoken else config
+    if hard and config.synth.near_miss_probability == 0.0:
+        config = override(config, synth={"near_miss_probability": HARD_PROBABILITY})
     return override(config, train={name: value for name, value in limits.items() if value is not None})
 
 
 def _refuse(phrases: list[str] | None, clips: Path | None, data: Path | None, voiced: bool, added: bool) -> None:
-    from wakeword.errors import DataError
-
     if not phrases and clips is None and data is None:
         raise DataError("train: got neither a phrase nor --clips nor --data, expected one of them")
     if clips and data:
@@ -84,6 +107,23 @@ def _refuse(phrases: list[str] | None, clips: Path | None, data: Path | None, vo
         raise DataError("train: got recordings besides --data, expected them only where examples are rendered")
     if voiced and (clips or data):
         raise DataError("train: got --voice or --lang with recordings, expected them only where the phrase is spoken")
+
+
+def wrong_hits(folder: Path) -> list[Path]:
+    """The folders of `listen --save-hits` that hold what is not the word: `wrong/`, or, where nobody sorted, all of it.
+
+    What lies in `right/` is never among them. Any other folder of recordings is taken as it is.
+    """
+    from wakeword.hits import HITS, NEAR_MISSES, RIGHT, WRONG
+
+    if (folder / WRONG).is_dir():
+        return [folder / WRONG]
+    unsorted = [folder / name for name in (HITS, NEAR_MISSES) if any((folder / name).glob("*.wav"))]
+    if not unsorted and (folder / RIGHT).is_dir():
+        raise DataError(
+            f"{folder}: got nothing but right hits, expected recordings in {WRONG}, {HITS} or {NEAR_MISSES}"
+        )
+    return unsorted or [folder]
 
 
 def folder_name(phrase: str) -> str:

@@ -42,7 +42,13 @@ def draw_scene(
             axes.axvspan(event.start_sample / rate, event.end_sample / rate, color=SAID, label=label, zorder=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0)
-    bottom.plot(times_s, smooth(probabilities[:, 0], rule.smoothing_steps), color=SCORE, linewidth=1, label="score")
+    bottom.plot(
+        times_s,
+        smooth(probabilities[:, 0], rule.smoothing_steps, rule.patience_steps),
+        color=SCORE,
+        linewidth=1,
+        label="score",
+    )
     bottom.axhline(rule.threshold, color=HEARD, linewidth=0.8, linestyle="--", label=f"threshold {rule.threshold:.2f}")
     hits = ([d.end_s for d in detections], [min(d.score, 1.0) for d in detections])
     bottom.plot(*hits, "v", color=HEARD, markersize=8, label="detection", clip_on=False)

@@ -43,7 +43,7 @@ def _check(what: str, got: Any, low: int, high: int) -> None:
 def shown(value: object, most: int = 60) -> str:
     """What a client sent, safe and short enough for a log.
 
-    >>> shown("a\\nb" * 30, most=8)
+    >>> shown("a\\nb" * 30, most=10)
     "'a\\\\nba..."
     """
     text = ascii(value)
