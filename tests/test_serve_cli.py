@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -95,6 +97,26 @@ def test_beyond_loopback_the_page_has_a_token_and_says_so(babbler: Path) -> None
         process.terminate()
     assert "give the microphone to https only" in https
     assert re.search(r"http://0\.0\.0\.0:\d+/\?token=[\w-]{20,}\n", where)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here to make a certificate with")
+def test_with_a_certificate_the_page_is_served_by_https(tmp_path: Path, babbler: Path) -> None:
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    make += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(make, check=True, capture_output=True)
+    command = [sys.executable, "-m", "wakeword", "serve", str(babbler), "--http", "localhost:0", "--token", "abc"]
+    command += ["--tls-cert", str(cert), "--tls-key", str(key)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        url = re.search(r"https://localhost:\d+/\?token=abc\n", process.stderr.readline()).group().strip()
+        opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(cert))),
+            urllib.request.HTTPCookieProcessor(),
+        )
+        page = opener.open(url, timeout=20)
+        process.terminate()
+    assert b"Start listening" in page.read()
+    assert page.url == url.partition("?")[0]
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,19 @@ def test_events_of_others_and_a_stop_without_a_start_do_no_harm(ww: WakeWord) ->
     assert said == []
 
 
+def test_half_a_character_in_a_ping_is_answered(ww: WakeWord) -> None:
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, _, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b'{"type": "ping", "data": {"text": "a\\ud800"}}\n' * 2)
+            writer.write_eof()
+            answer = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            return answer
+
+    assert asyncio.run(scenario()).count(b'"pong"') == 2
+
+
 def test_closing_the_server_closes_its_clients_and_frees_the_port(ww: WakeWord) -> None:
     async def scenario():
         async with wyoming_server(ww) as (_, port, _, _):

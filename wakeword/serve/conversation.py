@@ -57,7 +57,8 @@ class Conversation:
             yield self._info()
         elif Ping.is_type(event.type):
             text = event.data.get("text")
-            yield Pong(text if isinstance(text, str) else None)
+            # JSON can hold half a character ("\\ud800"), which cannot be sent back.
+            yield Pong(text.encode("utf-8", "replace").decode() if isinstance(text, str) else None)
         elif Detect.is_type(event.type):
             yield from self._detect(event.data.get("names"))
         elif AudioStart.is_type(event.type):

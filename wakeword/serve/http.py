@@ -86,8 +86,8 @@ def _bounded_protocol(limits: Limits) -> type[H11Protocol]:
             self.loop.call_later(limits.message_s, self._check_begun)
 
         def _check_begun(self) -> None:
-            """A WebSocket has another protocol by now, and a request that was answered, uvicorn's own clock."""
-            if self.transport.get_protocol() is self and self.cycle is None:
+            """What is gone, or is a WebSocket by now, is not among the connections; later requests have uvicorn's clock."""
+            if self in self.connections and self.cycle is None:
                 self.transport.abort()
 
     return Bounded
