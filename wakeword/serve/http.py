@@ -86,7 +86,7 @@ def _bounded_protocol(limits: Limits) -> type[H11Protocol]:
             self.loop.call_later(limits.message_s, self._check_begun)
 
         def _check_begun(self) -> None:
-            """What is gone, or is a WebSocket by now, is not among the connections; later requests have uvicorn's clock."""
+            """What is gone, or a WebSocket by now, is no longer among them; later requests have uvicorn's clock."""
             if self in self.connections and self.cycle is None:
                 self.transport.abort()
 
