@@ -105,12 +105,16 @@ class Layers:
 def read_layers(path: str | Path) -> Layers:
     """Reads the folder of a trained bundle.
 
-    Raises BundleError that names the tensor if its weights do not fit its configuration, and for an enrolled bundle.
+    Raises BundleError that names the tensor if its weights do not fit its configuration, for an enrolled bundle, and
+    for one with patience.
     """
     bundle = read_bundle(path)
     card, config, weights = bundle.card, bundle.card.config, bundle.weights()
     if card.paths:
         raise BundleError(f"{path}: got an enrolled bundle, expected a trained one: wakeword train PHRASE makes it")
+    if config.detector.patience_steps != 1:
+        steps = config.detector.patience_steps
+        raise BundleError(f"{path}: got detector.patience_steps {steps}, expected 1: devices know no patience yet")
     _check_weights(weights, _expected_shapes(config, len(card.phrases)), str(path))
     return Layers(
         config=config,

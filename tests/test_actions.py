@@ -291,6 +291,13 @@ def test_a_hit_and_what_is_left_of_it_are_no_near_miss() -> None:
     assert near([0.1, 0.9, 0.1, 0.6, 0.1], fired=[1]) == [(0.3, 0.6)]
 
 
+def test_a_peak_from_before_a_reset_is_forgotten_with_its_sound() -> None:
+    misses = NearMisses({"a": 0.8})
+    for end_s, score in [(5.0, 0.7), (0.1, 0.1), (0.2, 0.5), (0.3, 0.1)]:
+        misses.step("a", end_s, score, False)
+    assert [one.end_s for one in misses.take()] == [0.2]
+
+
 def test_a_score_that_stays_up_is_one_near_miss_and_soon() -> None:
     assert near([0.1] + [0.5] * 100) == [(0.1, 0.5)]
     assert len(near([0.1] + [0.5] * int(SETTLED_S / 0.1 - 1))) == 0

@@ -81,6 +81,69 @@ print(json.dumps([kept / 16000 - QUEUE_S, source.lost_samples, float(np.abs(bloc
 
 
 @needs_alsa
+def test_when_the_computer_slept_time_goes_on_and_what_was_before_is_no_context(tmp_path: Path) -> None:
+    code = """
+import json
+from wakeword import microphone
+from wakeword.sources import Gap
+now_s, asleep_s, events, found = microphone._now_s, 0.0, [], []
+microphone._now_s = lambda: now_s() + asleep_s  # what the clock does when the computer sleeps
+source = microphone.MicrophoneSource("wavmic", 16000, on_event=events.append)
+for number, block in enumerate(source.blocks()):
+    asleep_s = 3600.0 if number >= 3 else 0.0
+    if isinstance(block, Gap):
+        found.append(block.samples / 16000)
+        source.close()
+print(json.dumps([found, events]))
+"""
+    env = file_microphone(tmp_path, np.full(16000, 0.5, np.float32))
+    found, events = json.loads(run_python(code, env))
+    assert found == pytest.approx([3600.0], abs=5.0)
+    assert "did the computer sleep?" in events[-1]
+
+
+@needs_alsa
+def test_a_microphone_can_be_opened_again_while_it_is_listened_to(tmp_path: Path) -> None:
+    code = """
+import json
+from wakeword.microphone import MicrophoneSource
+from wakeword.sources import Gap
+events, kinds = [], []
+source = MicrophoneSource("wavmic", 16000, on_event=events.append)
+for block in source.blocks():
+    kinds.append(type(block).__name__)
+    if len(kinds) == 5:
+        source.reopen()
+    if "Gap" in kinds and len(kinds) - kinds.index("Gap") > 3:
+        source.close()
+print(json.dumps([kinds.count("Gap"), kinds[-1], events]))
+"""
+    env = file_microphone(tmp_path, np.full(16000, 0.5, np.float32))
+    gaps, last, events = json.loads(run_python(code, env))
+    assert (gaps, last) == (1, "ndarray")
+    assert ["is opened again" in events[0], "is back after" in events[1]] == [True, True]
+
+
+@needs_alsa
+def test_a_microphone_that_is_muted_is_reported_once_and_again_when_it_is_heard(tmp_path: Path) -> None:
+    code = """
+import json
+from wakeword.microphone import MicrophoneSource
+events, heard_s = [], 0.0
+source = MicrophoneSource("wavmic", 16000, on_event=events.append)
+for block in source.blocks():
+    heard_s += len(block) / 16000
+    if heard_s > 21.0:
+        source.close()
+print(json.dumps(events))
+"""
+    sound = np.concatenate([np.zeros(15 * 16000, np.float32), np.full(10 * 16000, 0.5, np.float32)])
+    events = json.loads(run_python(code, file_microphone(tmp_path, sound)))
+    muted = [event for event in events if "overflow" not in event]
+    assert ["nothing but zeros" in muted[0], "gives sound again" in muted[1], len(muted)] == [True, True, 2]
+
+
+@needs_alsa
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_the_microphone_gives_the_detections_of_the_file_and_ends_well(
     tiny_bundle: Path, tmp_path: Path, end: signal.Signals

@@ -7,8 +7,6 @@ not depend on how the stream was cut.
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from wakeword.errors import AudioError
@@ -115,38 +113,44 @@ class _Quiet:
 
 
 class Recorder:
-    """The last `history_s` of a stream, and the captures that are under way."""
+    """The last `history_s` of a stream, in a ring of fixed size, and the captures that are under way."""
 
     def __init__(self, sample_rate_hz: int, history_s: float = HISTORY_S) -> None:
         self._rate = sample_rate_hz
-        self._keep = round(history_s * sample_rate_hz)
+        self._ring = np.zeros(max(1, round(history_s * sample_rate_hz)), np.float32)
+        self._captures: list[Capture] = []
         self.reset()
 
     def reset(self) -> None:
         self.end()
-        self._ended = False
-        self._blocks: deque[np.ndarray] = deque()
-        self._kept = self._samples = 0
+        self._samples, self._ended = 0, False
 
     def end(self) -> None:
         """The stream is over: whatever is being captured ends here."""
-        for capture in getattr(self, "_captures", ()):
+        for capture in self._captures:
             capture.end("stream")
-        self._captures: list[Capture] = []
-        self._ended = True
+        self._captures, self._ended = [], True
 
     def feed(self, samples: np.ndarray) -> None:
         """float32 [N]; copied, since the caller may use its array again."""
-        self._ended = False
+        kept = samples[-len(self._ring) :]
         self._samples += len(samples)
-        self._blocks.append(samples[max(0, len(samples) - self._keep) :].copy())
-        self._kept += len(self._blocks[-1])
-        while self._blocks and self._kept - len(self._blocks[0]) >= self._keep:
-            self._kept -= len(self._blocks.popleft())
+        first = (self._samples - len(kept)) % len(self._ring)
+        before_end = min(len(kept), len(self._ring) - first)
+        self._ring[first : first + before_end] = kept[:before_end]
+        self._ring[: len(kept) - before_end] = kept[before_end:]
+        self._ended = False
         if self._captures:
             for capture in self._captures:
                 capture.take(samples)
             self._captures = [capture for capture in self._captures if not capture.done]
+
+    def _history(self) -> np.ndarray:
+        """What is remembered, the oldest first, float32 [N]."""
+        at = self._samples % len(self._ring)
+        if self._samples < len(self._ring):
+            return self._ring[:at].copy()
+        return np.concatenate([self._ring[at:], self._ring[:at]])
 
     def capture(
         self, at_s: float | None, pre_roll_s: float, max_s: float, end_silence_s: float | None, wait_s: float
@@ -158,10 +162,10 @@ class Recorder:
             if not 0.0 <= value <= limits[name]:
                 raise AudioError(f"capture: got {name} {value}, expected 0 to {limits[name]:g}")
         hit = self._samples if at_s is None else min(self._samples, round(at_s * self._rate))
-        oldest = self._samples - self._kept
+        history = self._history()
+        oldest = self._samples - len(history)
         start = max(oldest, hit - round(pre_roll_s * self._rate))
         hit = max(hit, start)
-        history = np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.float32)
         quiet = None if end_silence_s is None else _Quiet(history[: hit - oldest], self._rate, end_silence_s, wait_s)
         capture = Capture(self._rate, hit - start, round(max_s * self._rate), quiet)
         capture.take(history[start - oldest :])

@@ -50,6 +50,9 @@ class NearMisses:
     def step(self, phrase: str, end_s: float, score: float, fired: bool) -> None:
         """One step of one phrase."""
         peak, threshold = self._peaks.get(phrase), self._thresholds[phrase]
+        if peak and end_s < peak.end_s:  # the stream began anew, and the sound of this peak is gone
+            del self._peaks[phrase]
+            peak = None
         if fired or score >= threshold:
             self._spent.add(phrase)
             self._peaks.pop(phrase, None)

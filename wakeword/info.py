@@ -42,6 +42,7 @@ def derived_numbers(config: SystemConfig, phrases: int = 1) -> dict[str, Any]:
         "step_ms": config.step_ms,
         "label_steps": config.labels.label_steps,
         "smoothing_steps": config.detector.smoothing_steps,
+        "patience_steps": config.detector.patience_steps,
         "refractory_steps": config.detector.refractory_steps,
         "refractory_s": config.detector.refractory_steps * config.step_ms / 1000,
         "receptive_field_samples": config.receptive_samples,

@@ -24,6 +24,7 @@ QUEUE_S = 10.0  # how far a consumer may fall behind before sound is lost
 STALLED_S = 2.0  # without a block for this long, a device is taken for unplugged
 STARTUP_S = 6.0  # some sound servers and wireless headsets take seconds before the first block
 POLL_S = 0.25
+MUTED_S = 10.0  # a room is never silent to the last bit for so long
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 4.0
 
 _log = logging.getLogger(__name__)
@@ -89,13 +90,14 @@ class MicrophoneSource:
     Args:
         device: a name, a part of one, or an index of `list_devices`; None for the computer's default.
         sample_rate_hz: None for the device's own rate.
-        on_event: gets a line when sound was lost, when the device went away and when it returned. By default: logging.
+        on_event: gets a line when sound was lost, when the device went away or the computer slept and when it returned,
+            and when it delivers nothing but zeros, as one that is muted or not allowed does. By default: logging.
 
     Sound that was lost because the consumer fell behind becomes silence, so that stream time stays true. A device that
-    goes away is reopened as soon as it returns, and then a `Gap` is yielded; PortAudio is restarted for that, which
-    ends any other sounddevice stream of this process. `overflows` counts the losses, `lost_samples` the silence that
-    took their place (of a loss in the driver, PortAudio tells no length). Raises AudioError if there is no such device
-    or it refuses.
+    goes away is reopened as soon as it returns, and then a `Gap` is yielded, as after the computer slept; PortAudio is
+    restarted for that, which ends any other sounddevice stream of this process. `overflows` counts the losses,
+    `lost_samples` the silence that took their place (of a loss in the driver, PortAudio tells no length). Raises
+    AudioError if there is no such device or it refuses.
     """
 
     def __init__(
@@ -105,7 +107,8 @@ class MicrophoneSource:
         on_event: Callable[[str], None] = _log.warning,
     ) -> None:
         self._wanted, self._wanted_rate_hz, self._on_event = device, sample_rate_hz, on_event
-        self._closing = threading.Event()
+        self._closing, self._reopening = threading.Event(), threading.Event()
+        self._muted_samples = 0
         self.overflows = 0
         self.lost_samples = 0
         self._open()
@@ -115,20 +118,41 @@ class MicrophoneSource:
     def blocks(self) -> Iterator[np.ndarray | Gap]:
         """Yields float32 [N] as the device delivers it, silence for lost sound, and a Gap after an outage."""
         while not self._closing.is_set():
+            if self._reopening.is_set():
+                yield from self._open_again()
             try:
                 heard = self._capture.blocks.get(timeout=POLL_S)
             except queue.Empty:
                 if not self._capture.alive() and not self._closing.is_set():
+                    self._on_event(f"microphone {self.name!r} is gone, waiting for it to return")
                     yield from self._wait_for_return()
                 continue
+            if heard.away_s:
+                self._on_event(
+                    f"microphone {self.name!r} gave nothing for {heard.away_s:.1f} s: did the computer sleep?"
+                )
+                yield Gap(round(heard.away_s * self.sample_rate_hz))
             self._count_overflows(heard)
+            self._watch_for_mute(heard.pcm)
             yield from _silence(heard.lost_samples, self.sample_rate_hz)
             yield heard.pcm
         self._capture.close()  # it may have been opened again after `close` was called
 
+    def reopen(self) -> None:
+        """Opens the device again, or the one that is the default by now; `blocks` yields a `Gap`. From any thread.
+
+        PortAudio asks the system for its devices only when it starts, so it does not notice a new default by itself.
+        """
+        self._reopening.set()
+
     def close(self) -> None:
         self._closing.set()
         self._capture.close()
+
+    def _open_again(self) -> Iterator[Gap]:
+        self._reopening.clear()
+        self._on_event(f"microphone {self.name!r} is opened again")
+        yield from self._wait_for_return(0.0)
 
     def _open(self) -> None:
         device = find_device(self._wanted, list_devices())
@@ -136,15 +160,14 @@ class MicrophoneSource:
         self._capture = _Capture(device, rate_hz)
         self.name, self.sample_rate_hz = device.name, rate_hz
 
-    def _wait_for_return(self) -> Iterator[Gap]:
+    def _wait_for_return(self, retry_s: float = FIRST_RETRY_S) -> Iterator[Gap]:
         """Reopens until the device delivers sound again, and yields the Gap; nothing if the source was closed first."""
-        self._on_event(f"microphone {self.name!r} is gone, waiting for it to return")
-        last_heard_s, retry_s = self._capture.last_heard_s, FIRST_RETRY_S
+        last_heard_s = self._capture.last_heard_s
         while not self._closing.is_set():
             self._capture.close()
             if self._closing.wait(retry_s):
                 break
-            retry_s = min(2 * retry_s, LAST_RETRY_S)
+            retry_s = min(max(2 * retry_s, FIRST_RETRY_S), LAST_RETRY_S)
             try:
                 _restart_portaudio()
                 self._open()
@@ -152,7 +175,7 @@ class MicrophoneSource:
                 _log.debug("not yet: %s", error)
                 continue
             if self._capture.heard.wait(STARTUP_S):
-                away_s = time.monotonic() - last_heard_s
+                away_s = _now_s() - last_heard_s
                 self._on_event(f"microphone {self.name!r} is back after {away_s:.1f} s, at {self.sample_rate_hz} Hz")
                 yield Gap(round(away_s * self.sample_rate_hz))
                 return
@@ -167,13 +190,22 @@ class MicrophoneSource:
             lost_s = self.lost_samples / self.sample_rate_hz
             self._on_event(f"microphone {self.name!r}: overflow {self.overflows}, in all {lost_s:.2f} s became silence")
 
+    def _watch_for_mute(self, pcm: np.ndarray) -> None:
+        limit = MUTED_S * self.sample_rate_hz
+        before, self._muted_samples = self._muted_samples, 0 if pcm.any() else self._muted_samples + len(pcm)
+        if before < limit <= self._muted_samples:
+            self._on_event(f"microphone {self.name!r} gives nothing but zeros: is it muted, or not allowed to listen?")
+        elif self._muted_samples < limit <= before:
+            self._on_event(f"microphone {self.name!r} gives sound again")
+
 
 class _Heard(NamedTuple):
-    """A block of the microphone, float32 [N], and what was lost before it."""
+    """A block of the microphone, float32 [N], what was lost before it, and how long before it nothing came at all."""
 
     pcm: np.ndarray
     lost_samples: int
     driver_overflow: bool
+    away_s: float
 
 
 class _Capture:
@@ -183,8 +215,8 @@ class _Capture:
         sd = portaudio()
         self.blocks: queue.Queue[_Heard] = queue.Queue(round(QUEUE_S * 1000 / BLOCK_MS))
         self.heard = threading.Event()
-        self.last_heard_s = time.monotonic()
-        self._lost_samples = 0
+        self.last_heard_s = _now_s()
+        self._lost_samples, self._away_s = 0, 0.0
         self._lock = threading.Lock()
         try:
             self._stream = sd.InputStream(
@@ -202,15 +234,18 @@ class _Capture:
             raise AudioError(f"microphone {device.name!r}: cannot be opened at {sample_rate_hz} Hz: {reason}") from None
 
     def _on_audio(self, pcm: np.ndarray, frames: int, _times: Any, status: Any) -> None:
-        self.last_heard_s = time.monotonic()
+        now_s = _now_s()
+        away_s = now_s - self.last_heard_s if self.heard.is_set() else 0.0
+        self._away_s = max(self._away_s, away_s if away_s > STALLED_S else 0.0)
+        self.last_heard_s = now_s
         self.heard.set()
         # Once full, it drops until half empty: one long hole harms fewer words than a hole after every block.
         half_full = self.blocks.qsize() > self.blocks.maxsize // 2
         if self.blocks.full() or (self._lost_samples and half_full):
             self._lost_samples += frames
             return
-        self.blocks.put_nowait(_Heard(pcm[:, 0].copy(), self._lost_samples, bool(status.input_overflow)))
-        self._lost_samples = 0
+        self.blocks.put_nowait(_Heard(pcm[:, 0].copy(), self._lost_samples, bool(status.input_overflow), self._away_s))
+        self._lost_samples, self._away_s = 0, 0.0
 
     def alive(self) -> bool:
         patience_s = STALLED_S if self.heard.is_set() else STARTUP_S
@@ -219,13 +254,18 @@ class _Capture:
                 delivers = not self._stream.closed and self._stream.active
         except portaudio().PortAudioError:
             return False
-        return delivers and time.monotonic() - self.last_heard_s < patience_s
+        return delivers and _now_s() - self.last_heard_s < patience_s
 
     def close(self) -> None:
         with self._lock:  # PortAudio does not survive closing a stream twice at once
             if not self._stream.closed:
                 self._stream.abort(ignore_errors=True)
                 self._stream.close(ignore_errors=True)
+
+
+def _now_s() -> float:
+    """A clock that goes on while the computer sleeps, where the system has one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def _silence(samples: int, sample_rate_hz: int) -> Iterator[np.ndarray]:

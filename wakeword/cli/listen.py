@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wakeword.cli.listening import Actions, Wishes, parse_thresholds, thresholds
-from wakeword.cli.meter import Meter
+from wakeword.cli.meter import CLEAR, Meter
 from wakeword.cli.options import (
+    Bundles,
     EndSilence,
     Exec,
     JsonLines,
@@ -24,6 +25,7 @@ from wakeword.cli.options import (
     PauseExec,
     PipeCommand,
     PreRoll,
+    RawRate,
     Rearm,
     Refractory,
     SaveHits,
@@ -41,19 +43,12 @@ if TYPE_CHECKING:
     from wakeword.sources import Source
     from wakeword.stream import WakeWord
 
-HIGHEST_RATE_HZ = 768_000  # of any sound card
-
 
 def command(
-    bundles: Annotated[
-        list[Path] | None, typer.Argument(metavar="BUNDLE...", help="One or more model folders.")
-    ] = None,
+    bundles: Bundles = None,
     wav: Annotated[Path | None, typer.Option(help="Listen to this recording (any common format).")] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Listen to raw 16-bit PCM, or WAV, from a pipe.")] = False,
-    rate: Annotated[
-        int | None,
-        typer.Option(min=1, max=HIGHEST_RATE_HZ, metavar="HZ", help="Of raw --stdin; default: the bundle's."),
-    ] = None,
+    rate: RawRate = None,
     device: Annotated[str | None, typer.Option(help="Microphone: its name, part of its name, or its index.")] = None,
     list_devices: Annotated[bool, typer.Option("--list-devices", help="Show the microphones and stop.")] = False,
     threshold: Threshold = None,
@@ -111,6 +106,8 @@ def _listen(
     # stderr must stay empty for a file, so that scripts may take any line there for trouble.
     if not wav:
         _status(f"listening for {', '.join(ww.phrases)} on {source.name} at {source.sample_rate_hz} Hz")
+    if hasattr(source, "reopen") and hasattr(signal, "SIGUSR1"):  # Windows has none
+        signal.signal(signal.SIGUSR1, lambda *_: source.reopen())
     listener = Listener(source, ww, on_audio=actions.on_audio)
     actions.attach(listener)
     heard = _print_hits(listener, actions, meter, as_json, endless=not wav)
@@ -201,4 +198,4 @@ def _print_devices(as_json: bool) -> None:
 
 
 def _status(line: str) -> None:
-    typer.echo(line, err=True)
+    typer.echo(CLEAR + line if sys.stderr.isatty() else line, err=True)

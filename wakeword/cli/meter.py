@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 
@@ -31,7 +32,8 @@ class Meter:
         self._undrawn += len(pcm)
         self._power += float(np.square(pcm).sum(dtype=np.float64))
         if self._undrawn >= EVERY_S * self._rate_hz:
-            self._write(CLEAR + self.line())
+            columns = shutil.get_terminal_size().columns
+            self._write(CLEAR + self.line()[: columns - 1])  # a line that wraps cannot be cleared
             self._undrawn, self._power, self._score = 0, 0.0, 0.0
 
     def hit(self, phrase: str, score: float) -> None:

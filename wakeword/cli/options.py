@@ -23,7 +23,12 @@ HardNegatives = Annotated[
     list[Path] | None, typer.Option("--hard-negatives", help="Folder of `listen --save-hits`, or of other false hits.")
 ]
 
-# Of `listen`: what decides, and what is done about it.
+# Of `listen`: what is heard, what decides, and what is done about it.
+HIGHEST_RATE_HZ = 768_000  # of any sound card
+Bundles = Annotated[list[Path] | None, typer.Argument(metavar="BUNDLE...", help="One or more model folders.")]
+RawRate = Annotated[
+    int | None, typer.Option(min=1, max=HIGHEST_RATE_HZ, metavar="HZ", help="Of raw --stdin; default: the bundle's.")
+]
 Threshold = Annotated[
     list[str] | None,
     typer.Option(metavar="[PHRASE=]X", help="Between 0 and 1, instead of the bundle's own; repeatable with PHRASE=."),
