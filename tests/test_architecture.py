@@ -39,6 +39,7 @@ FLOORS = (
     {"evaluate", "report"},
     {"calibrate"},
     {"__init__"},
+    {"serve"},
     {"cli"},
     {"__main__"},
 )
@@ -61,6 +62,9 @@ HEAVY = {
     "sounddevice": set(),
     "espeakng_loader": set(),
     "ray": set(),
+    "starlette": {"wakeword.serve.guard", "wakeword.serve.web", "wakeword.serve.folders", "wakeword.serve.live"},
+    "uvicorn": {"wakeword.serve.http"},
+    "wyoming": {"wakeword.serve.conversation", "wakeword.serve.framing", "wakeword.serve.wyoming"},
 }
 
 

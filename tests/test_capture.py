@@ -125,3 +125,13 @@ def test_following_a_hit_loses_no_sound_and_no_later_hit(tiny_bundle: Path) -> N
             end = round((hit.end_s - 1.0) * RATE)
             np.testing.assert_array_equal(followed, pcm[max(40000, end - 8000) : end + 32000])
     assert heard == alone
+
+
+def test_a_recorder_without_history_keeps_one_sample_and_captures_what_comes() -> None:
+    recorder = Recorder(RATE, history_s=0.0)
+    for length in (0, 1, 100, 100_000):
+        recorder.feed(np.ones(length, np.float32))
+    capture = recorder.capture(None, 0.5, 1.0, None, 3.0)
+    assert capture.hit_s <= 1 / RATE
+    recorder.feed(np.ones(2 * RATE, np.float32))
+    assert len(capture.read()) == RATE + 1 and capture.done

@@ -113,11 +113,11 @@ class _Quiet:
 
 
 class Recorder:
-    """The last HISTORY_S of a stream, in a ring of fixed size, and the captures that are under way."""
+    """The last `history_s` of a stream, in a ring of fixed size, and the captures that are under way."""
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    def __init__(self, sample_rate_hz: int, history_s: float = HISTORY_S) -> None:
         self._rate = sample_rate_hz
-        self._ring = np.zeros(round(HISTORY_S * sample_rate_hz), np.float32)
+        self._ring = np.zeros(max(1, round(history_s * sample_rate_hz)), np.float32)
         self._captures: list[Capture] = []
         self.reset()
 

@@ -25,6 +25,10 @@ class DataError(WakewordError):
     """A folder of clips or a dataset that cannot be trained or evaluated on."""
 
 
+class ServeError(WakewordError):
+    """An address that cannot be listened on, or a client's message that makes no sense."""
+
+
 class MissingExtraError(WakewordError):
     """A feature whose optional packages are not installed."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,8 @@ class WakeWord:
         unknown = set(rule.threshold if isinstance(rule.threshold, Mapping) else ()) - set(self.phrases)
         if unknown:
             raise BundleError(f"threshold: got {min(unknown)!r}, expected one of the phrases {self.phrases}")
-        self._gate = _gate(min_level_dbfs, vad_threshold, self.sample_rate_hz)
+        self._gate_rule = (min_level_dbfs, vad_threshold, self.sample_rate_hz)
+        self._gate = _gate(*self._gate_rule)
         self._recorder = Recorder(self.sample_rate_hz)
         self._last: Detection | None = None
         self.on_score: OnScore | None = None
@@ -97,6 +99,27 @@ class WakeWord:
     def warmup_steps(self) -> int:
         """Outputs after a reset that have not yet seen a full window; they never fire (of the first bundle)."""
         return self._words[0].warmup_steps
+
+    @property
+    def latest_scores(self) -> list[float]:
+        """What each of the K phrases' last decision was made on: its smoothed probability, 0 before the first."""
+        return [score for word in self._words for score in word.latest_scores()]
+
+    def fresh(self, phrases: Collection[str] | None = None) -> WakeWord:
+        """Another stream of the same bundles, from the start. Cheap: it shares their sessions, and nothing else.
+
+        It keeps no sound for `capture`. `phrases`: leave out the bundles that know none of these. Raises BundleError if
+        that leaves none.
+        """
+        words = [word for word in self._words if phrases is None or not set(phrases).isdisjoint(word.card.phrases)]
+        if not words:
+            raise BundleError(f"fresh: got {sorted(phrases or [])}, expected some of {self.phrases}")
+        other = copy.copy(self)
+        other._words = [word.fresh() for word in words]
+        other._gate = _gate(*self._gate_rule)
+        other._recorder = Recorder(self.sample_rate_hz, history_s=0.0)
+        other._last = other.on_score = None
+        return other
 
     def feed(self, pcm: np.ndarray) -> list[Detection]:
         """int16 or float32 mono [N] at `sample_rate_hz`, any N. Raises AudioError, and changes nothing, if unusable."""
@@ -191,6 +214,9 @@ class _BundleStream:
         self._pending = np.zeros(0, np.float32)
         self._detector_states = [detector.zero_state() for detector in self.detectors]
         self._state = np.zeros(self._session.get_inputs()[1].shape, np.float32)
+
+    def latest_scores(self) -> list[float]:
+        return [state.score for state in self._detector_states]
 
     def feed(self, samples: np.ndarray, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
         if len(self._pending):

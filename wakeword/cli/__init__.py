@@ -29,6 +29,7 @@ VERBS = {
     "export": "Write the ONNX graph of a bundle again, on its own.",
     "listen": "Listen to a microphone, a wav file or stdin.",
     "models": "List the models that come with the package, or get one.",
+    "serve": "Listen for Home Assistant (Wyoming) and in a web page.",
     "info": "Print every number of a configuration or bundle.",
     "demo": "Make clips, train, listen and draw, in minutes.",
 }
@@ -39,6 +40,10 @@ EXTRA_OF_MODULE = {
     "matplotlib": "train",
     "platformdirs": "train",
     "espeakng_loader": "espeak",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "websockets": "serve",
+    "wyoming": "serve",
     "ray": "cluster",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it

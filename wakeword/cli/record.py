@@ -65,7 +65,7 @@ def _record_takes(phrase: str, folder: Path, count: int, seconds: float, device:
         if answer == "r" and kept:
             kept.pop().unlink()
         pcm, rate = _hear(seconds, device)
-        if problem := _problem(pcm, rate):
+        if problem := problem_of_take(pcm, rate):
             print(f"not kept: {problem}")
             continue
         kept.append(_free_path(folder, "take"))
@@ -147,7 +147,7 @@ def _show_level(block: np.ndarray, left_s: float) -> None:
     print(f"\r\x1b[K[{'#' * filled:<{METER_WIDTH}}] {dbfs:4.0f} dBFS, {left_s:.1f} s{clipped}", end="", flush=True)
 
 
-def _problem(pcm: np.ndarray, rate: int) -> str:
+def problem_of_take(pcm: np.ndarray, rate: int) -> str:
     """What is wrong with a take, in the words that training would use; empty if it is good."""
     from synth.recordings import TakeRules, check_take
     from wakeword.config import load_config

@@ -1,0 +1,285 @@
+"""The Wyoming server, asked by the package's own client over TCP."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the tests' bundle is made with the extra 'train'")
+pytest.importorskip("wyoming", reason="the Wyoming server needs the extra 'serve'")
+
+from serving import PHRASES, RATE, Client, noise, settled, write_babbler, wyoming_server
+from wyoming.asr import Transcribe
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.error import Error
+from wyoming.event import Event
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping, Pong
+from wyoming.wake import Detect, Detection, NotDetected
+
+from wakeword.serve.limits import Limits
+from wakeword.stream import WakeWord, load
+
+NAMES = ["hey_test", "other_word"]
+
+
+@pytest.fixture(scope="module")
+def ww(tmp_path_factory: pytest.TempPathFactory) -> WakeWord:
+    return load(write_babbler(tmp_path_factory.mktemp("bundles") / "babbler"))
+
+
+def expected(ww: WakeWord, pcm: np.ndarray, phrases=PHRASES) -> list[tuple[str, int]]:
+    stream = ww.fresh()
+    heard = [d for d in stream.feed(pcm) + stream.flush() if d.phrase in phrases]
+    return [(NAMES[PHRASES.index(d.phrase)], round(1000 * d.end_s)) for d in heard]
+
+
+async def answers(client: Client) -> list[tuple[str, int]]:
+    """What is sent after the sound up to the pong: nothing may come after it."""
+    await client.write_event(Ping("end").event())
+    found = []
+    while not Pong.is_type((event := await client.read_event()).type):
+        found.append((event.data.get("name"), event.data.get("timestamp")) if Detection.is_type(event.type) else event)
+    return found
+
+
+async def heard_by_client(port: int, pcm: bytes, names=None, **sent) -> list:
+    async with Client(port) as client:
+        await client.write_event(Detect(names).event())
+        await client.send(pcm, **sent)
+        return await answers(client)
+
+
+def test_it_describes_its_words(ww: WakeWord) -> None:
+    async def scenario() -> Info:
+        async with wyoming_server(ww) as (_, port, _, _), Client(port) as client:
+            return await client.ask(Describe(), Info)
+
+    (program,) = asyncio.run(scenario()).wake
+    assert program.installed
+    assert [(model.name, model.phrase) for model in program.models] == list(zip(NAMES, PHRASES, strict=True))
+
+
+def test_a_client_gets_what_the_stream_detects_again_and_again(ww: WakeWord) -> None:
+    pcm = noise(6.0, seed=1)
+
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, heard, _):
+            return await heard_by_client(port, pcm.tobytes()), heard
+
+    found, heard = asyncio.run(scenario())
+    assert found == expected(ww, pcm)
+    assert len(found) > 3, "the sound was chosen to hold several words"
+    assert [round(1000 * detection.end_s) for _, detection in heard] == [at_ms for _, at_ms in found]
+
+
+def test_only_the_words_that_were_asked_for_are_reported(ww: WakeWord) -> None:
+    pcm = noise(6.0, seed=1)
+
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, heard, _):
+            by_name = await heard_by_client(port, pcm.tobytes(), [NAMES[1]])
+            return by_name, await heard_by_client(port, pcm.tobytes(), [PHRASES[1]]), heard
+
+    by_name, by_phrase, heard = asyncio.run(scenario())
+    assert by_name == by_phrase == expected(ww, pcm, PHRASES[1:]) != []
+    assert {detection.phrase for _, detection in heard} == {PHRASES[1]}
+
+
+def test_a_name_that_nobody_knows_is_told_to_the_client_and_to_the_user(ww: WakeWord) -> None:
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, _, said), Client(port) as client:
+            error = await client.ask(Detect(["alexa"]), Error)
+            await client.send(noise(2.0).tobytes())
+            return error, await answers(client), said
+
+    error, found, said = asyncio.run(scenario())
+    assert "got ['alexa'], expected some of ['hey_test', 'other_word']" in error.text
+    assert [event.type for event in found] == ["not-detected"]
+    assert error.text in said[0]
+
+
+def test_not_detected_comes_once_and_only_if_nothing_was(ww: WakeWord) -> None:
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, _, _), Client(port) as client:
+            await client.send(bytes(100))
+            first = await answers(client)
+            await client.send(noise(6.0, seed=1).tobytes())
+            return first, await answers(client)
+
+    nothing, something = asyncio.run(scenario())
+    assert [event.type for event in nothing] == ["not-detected"]
+    assert something == expected(ww, noise(6.0, seed=1)), "the stream before it leaves nothing behind"
+
+
+@pytest.mark.parametrize(("width", "channels"), [(1, 1), (2, 2), (3, 1), (4, 3)])
+def test_sound_of_any_width_and_channels_is_heard_alike(ww: WakeWord, width: int, channels: int) -> None:
+    pcm = noise(3.0, seed=1)
+    loud = (pcm.astype(np.int16) // 256 * 256) if width == 1 else pcm  # what eight bits can hold
+    bytes_of = {
+        1: lambda x: (x // 256 + 128).astype(np.uint8).tobytes(),
+        2: lambda x: x.astype("<i2").tobytes(),
+        3: lambda x: (x.astype("<i4") * 65536).astype("<i4").view(np.uint8).reshape(-1, 4)[:, 1:].tobytes(),
+        4: lambda x: (x.astype("<i4") * 65536).astype("<i4").tobytes(),
+    }
+    sent = bytes_of[width](np.repeat(loud, channels))
+
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, _, _):
+            whole = 20 * width * channels * 9
+            return await heard_by_client(port, sent, width=width, channels=channels, chunk_bytes=whole)
+
+    assert asyncio.run(scenario()) == expected(ww, loud) != []
+
+
+def test_another_rate_is_resampled_and_time_stamps_follow_the_clients_clock(ww: WakeWord) -> None:
+    import soxr
+
+    pcm, clock_ms = noise(4.0, seed=2, rate=48000), 1_000_000
+    at_16k = soxr.resample(pcm, 48000, RATE)
+
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, _, _):
+            return await heard_by_client(port, pcm.tobytes(), rate=48000, clock_ms=clock_ms)
+
+    found = [(name, at_ms - clock_ms) for name, at_ms in asyncio.run(scenario())]
+    wanted = expected(ww, at_16k)
+    assert [name for name, _ in found] == [name for name, _ in wanted]
+    differences_ms = [abs(a - b) for (_, a), (_, b) in zip(found, wanted, strict=True)]
+    assert max(differences_ms) <= 40  # one output step, and what the resampler holds back
+
+
+def test_32_clients_at_once_each_hear_their_own_sound(ww: WakeWord) -> None:
+    sounds = [noise(4.0, seed=seed) for seed in range(32)]
+
+    async def scenario():
+        async with wyoming_server(ww) as (server, port, _, _):
+            found = await asyncio.gather(*(heard_by_client(port, pcm.tobytes()) for pcm in sounds))
+            await settled(lambda: server.clients == 0)
+            return found
+
+    for found, pcm in zip(asyncio.run(scenario()), sounds, strict=True):
+        hits = [answer for answer in found if isinstance(answer, tuple)]
+        assert hits == expected(ww, pcm)
+        assert hits or [event.type for event in found] == ["not-detected"]
+
+
+def test_all_clients_share_one_session_and_no_state(ww: WakeWord) -> None:
+    one, other = ww.fresh(), ww.fresh([PHRASES[0]])
+    assert one._words[0]._session is other._words[0]._session is ww._words[0]._session
+    one.feed(noise(1.0))
+    assert not np.array_equal(one._words[0]._state, other._words[0]._state)
+    assert max(other.latest_scores) == 0.0 < max(one.latest_scores)
+
+
+def test_a_full_server_refuses_and_takes_the_next_one_when_somebody_leaves(ww: WakeWord) -> None:
+    async def scenario():
+        async with wyoming_server(ww, Limits(clients=1)) as (server, port, _, said):
+            async with Client(port) as first:
+                await first.ask(Ping(), Pong)
+                async with Client(port) as second:
+                    assert await second.read_event() is None
+            await settled(lambda: server.clients == 0)
+            async with Client(port) as third:
+                await third.ask(Ping(), Pong)
+            return said
+
+    assert "refused: 1 clients are connected" in asyncio.run(scenario())[0]
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"type": "audio-ch'])
+def test_a_silent_and_a_half_open_client_are_closed_in_time(ww: WakeWord, sent: bytes) -> None:
+    async def scenario():
+        async with wyoming_server(ww, Limits(idle_s=0.1, message_s=0.1)) as (server, port, _, said):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            told = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            await settled(lambda: server.clients == 0)
+            return told, said
+
+    told, said = asyncio.run(scenario())
+    assert b"error" in told
+    assert "for 0.1 s" in said[0] or "in 0.1 s" in said[0]
+
+
+def test_a_client_that_reads_nothing_is_closed_and_keeps_no_memory(ww: WakeWord) -> None:
+    async def scenario():
+        async with wyoming_server(ww, Limits(message_s=0.2)) as (server, port, _, said):
+            _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+            with suppress(ConnectionError):
+                while not said:
+                    writer.write(b'{"type": "ping", "data": {"text": "' + b"x" * 10_000 + b'"}}\n')
+                    await asyncio.wait([asyncio.create_task(writer.drain())], timeout=0.1)
+            writer.transport.abort()
+            await settled(lambda: server.clients == 0)
+            return said
+
+    assert "it took nothing of what was sent to it" in asyncio.run(scenario())[0]
+
+
+@pytest.mark.parametrize(
+    ("event", "complaint"),
+    [
+        (AudioStart(rate=1, width=2, channels=1).event(), "rate: got 1, expected a whole number from 4000 to 192000"),
+        (AudioChunk(16000, 5, 1, b"12345").event(), "width: got 5"),
+        (AudioChunk(16000, 2, 10**9, b"12345").event(), "channels: got 1000000000"),
+        (AudioChunk(16000, 2, 1, b"123").event(), "sound: got 3 bytes, expected whole frames of 2"),
+        (AudioChunk(True, 2, 1, b"12").event(), "rate: got True"),
+        (Event("audio-chunk", {}, b"12"), "rate: got None"),
+        (AudioChunk(16000, 2, 1, bytes(1 << 19)).event(), "payload_length: got 524288"),
+    ],
+)
+def test_what_makes_no_sense_is_answered_with_one_line_and_closed(ww: WakeWord, event: Event, complaint: str) -> None:
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, _, said), Client(port) as client:
+            await client.write_event(event)
+            return Error.from_event(await client.read_event()), await client.read_event(), said
+
+    error, end, said = asyncio.run(scenario())
+    assert complaint in error.text
+    assert end is None
+    assert len(said) == 1 and complaint in said[0]
+
+
+def test_events_of_others_and_a_stop_without_a_start_do_no_harm(ww: WakeWord) -> None:
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, _, said), Client(port) as client:
+            await client.write_event(Transcribe().event())
+            await client.write_event(AudioStop().event())
+            return await answers(client), said
+
+    found, said = asyncio.run(scenario())
+    assert [event.type for event in found] == [NotDetected().event().type]
+    assert said == []
+
+
+def test_half_a_character_in_a_ping_is_answered(ww: WakeWord) -> None:
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, _, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b'{"type": "ping", "data": {"text": "a\\ud800"}}\n' * 2)
+            writer.write_eof()
+            answer = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            return answer
+
+    assert asyncio.run(scenario()).count(b'"pong"') == 2
+
+
+def test_closing_the_server_closes_its_clients_and_frees_the_port(ww: WakeWord) -> None:
+    async def scenario():
+        async with wyoming_server(ww) as (_, port, _, _):
+            client = Client(port)
+            await client.connect()
+            await client.write_event(AudioStart(RATE, 2, 1).event())
+            await client.ask(Ping(), Pong)
+        assert await client.read_event() is None
+        await client.disconnect()
+        with pytest.raises(OSError, match="refused|failed"):
+            await Client(port).connect()
+
+    asyncio.run(scenario())
