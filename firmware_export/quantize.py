@@ -122,7 +122,9 @@ def check_expressible(layers: Layers) -> None:
     if t.fft_samples not in FFT_SIZES:
         raise BundleError(f"export: got features.fft_samples {t.fft_samples}, {advice} (one of {list(FFT_SIZES)})")
     if t.norm.mask.max() >= 1.0 or t.norm.offset >= 1.0:
-        raise BundleError("export: got features.mask_db or norm_range_db of 0 dB, expected less than a band's own level")
+        raise BundleError(
+            "export: got features.mask_db or norm_range_db of 0 dB, expected less than a band's own level"
+        )
     if t.bins < 2:
         raise BundleError(f"export: got features.mel_bins {t.bins}, expected at least 2")
     if len(layers.phrases) > 32:
