@@ -7,6 +7,7 @@ head. Decision: sums of probabilities. The C is in runtime/ww_front.c, ww_networ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def band_energies(q: Quantized, frames: np.ndarray) -> np.ndarray:
     rise, whole = power * q.front.rise, power << BAND_BITS
     starts = q.front.edges - q.front.edges[0]
     energies = np.zeros((len(frames), len(starts) - 2), np.int64)
-    for s_at, (start, stop) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+    for s_at, (start, stop) in enumerate(pairwise(starts.tolist())):
         rising = rise[:, start:stop].sum(axis=1)
         if s_at < energies.shape[1]:
             energies[:, s_at] += rising

@@ -79,9 +79,12 @@ def proof_file(name: str) -> Path:
     return Path(str(resources.files("firmware_export") / "proof" / name))
 
 
-def build(compiler: str, flags: list[str], sources: list[Path], program: Path) -> None:
-    """Compiles and links. Raises BundleError with the compiler's first complaint."""
-    include = f"-I{sources[0].parent}"
+def build(compiler: str, flags: list[str], sources: list[Path | str], program: Path) -> None:
+    """Compiles and links; `sources` begins in the exported src, and may end with libraries.
+
+    Raises BundleError with the compiler's first complaint.
+    """
+    include = f"-I{Path(sources[0]).parent}"
     command = [compiler, *flags, include, *map(str, sources), "-o", str(program)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=RUN_LIMIT_S)
     if done.returncode != 0:
@@ -90,7 +93,7 @@ def build(compiler: str, flags: list[str], sources: list[Path], program: Path) -
 
 
 def execute(program: Path, pcm: np.ndarray, lump: int) -> bytes:
-    """Runs a proof on int16 pcm. Raises BundleError if it ends with anything but 0 (a sanitizer, or the two streams)."""
+    """Runs a proof on int16 pcm. Raises BundleError if it ends with anything but 0: a sanitizer, or the two streams."""
     done = subprocess.run(
         [program, str(lump)], input=pcm.astype("<i2").tobytes(), capture_output=True, timeout=RUN_LIMIT_S
     )
