@@ -11,21 +11,33 @@ import numpy as np
 
 from firmware_export import budget, emit, reference
 from firmware_export.distance import distances, float_chain, float_hits
+from firmware_export.emulate import BOARDS, Cost, emulate, missing
 from firmware_export.layers import read_layers
 from firmware_export.package import REPORT, Replacement, check_replaceable, lay_out
 from firmware_export.quantize import Quantized, quantize
 from firmware_export.verify import all_builds, proof_signal, prove
 from wakeword.bundle import read_bundle
 
+BOARD_PART_S = 4.0  # an emulator counts every instruction: a minute of audio takes it some seconds
+
 
 def export_device(
-    bundle: Path, target: str, out: Path, flash_kb: float, ram_kb: float, audio: np.ndarray | None = None
+    bundle: Path,
+    target: str,
+    out: Path,
+    flash_kb: float,
+    ram_kb: float,
+    audio: np.ndarray | None = None,
+    *,
+    emulated: bool = False,
 ) -> dict[str, Any]:
     """Writes the folder `out` for one of `package.TARGETS` and returns its report.
 
     audio: int16 [N] at the bundle's rate to calibrate with and to measure the distance to the float model on; without
-    it, the bundle's golden signal. Raises WakewordError, and leaves `out` as it was, if the bundle cannot be expressed
-    or is too large, if no compiler is here, or if any build differs from the reference in one bit.
+    it, the bundle's golden signal. emulated: also on every emulated board whose tools are here.
+
+    Raises WakewordError, and leaves `out` as it was, if the bundle cannot be expressed or is too large, if no compiler
+    is here, or if any build differs from the reference in one bit.
     """
     check_replaceable(out)
     builds = all_builds()
@@ -41,9 +53,19 @@ def export_device(
             "target": target,
             "proof": [asdict(proof) for proof in proofs],
             "proof_s": len(signal) / layers.config.audio.sample_rate_hz,
+            "boards": [asdict(cost) for cost in on_boards(q, folder, golden)] if emulated else [],
+            "boards_missing": {board.name: missing(board) for board in BOARDS if emulated and missing(board)},
         }
         (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return report
+
+
+def on_boards(q: Quantized, folder: Path, golden: np.ndarray) -> list[Cost]:
+    """Proves an exported folder on each emulated board that can be had here: `BOARD_PART_S` of each kind of audio."""
+    rate_hz = q.layers.config.audio.sample_rate_hz
+    signal = proof_signal(rate_hz, golden, BOARD_PART_S)
+    trace, seconds = reference.run(q, signal), len(signal) / rate_hz
+    return [emulate(board, folder, signal, trace, seconds) for board in BOARDS if not missing(board)]
 
 
 def generated(q: Quantized, golden: np.ndarray) -> dict[str, str]:

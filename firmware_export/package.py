@@ -84,11 +84,20 @@ class Replacement:
         try:
             if kind is None:
                 with writing(self._out):
-                    if self._out.exists():
-                        self._out.rename(self._room / "old")
-                    (self._room / "new").rename(self._out)
+                    self._swap()
         finally:
             shutil.rmtree(self._room, ignore_errors=True)
+
+    def _swap(self) -> None:
+        old = self._room / "old"
+        if self._out.exists():
+            self._out.rename(old)
+        try:
+            (self._room / "new").rename(self._out)
+        except OSError:
+            if old.exists():
+                old.rename(self._out)
+            raise
 
 
 def _write(path: Path, text: str) -> None:

@@ -138,7 +138,7 @@ def quantize_front(t: Tables) -> Front:
     # A bin's power as the transform gives it, over its power in the unit of `t`; then what `Front` makes of that.
     unit = (2.0**INPUT_BITS / size) ** 2 / t.bin_gain[1] * 2.0 ** (BAND_BITS - POWER_SHIFT - BAND_SHIFT)
     lowest, highest = math.log2(rule.offset), math.log2(1.0 / (1.0 - rule.keep) + rule.offset)
-    whole_bits = math.ceil(math.log2(max(-lowest, highest) + 0.01))
+    whole_bits = max(1, math.ceil(math.log2(max(-lowest, highest) + 0.01)))
     cosine = np.cos(2 * np.pi * np.arange(3 * size // 4) / size) * 2.0**RATIO_BITS
     return Front(
         window=np.round(t.window * 2**WINDOW_BITS).astype(np.int64),

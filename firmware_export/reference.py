@@ -139,16 +139,17 @@ def bit_reversed(points: int) -> np.ndarray:
 
 def normalised(q: Quantized, energies: np.ndarray) -> np.ndarray:
     """Energies [T, F] over their running means, as logarithms to base 2 -> features int16 [T, F]."""
-    front, mean, weight, features = q.front, np.zeros(energies.shape[1], np.int64), 0, np.zeros_like(energies)
-    down = LOG_BITS - front.feature_bits
+    front, mean, weight = q.front, np.zeros(energies.shape[1], np.int64), 0
+    over, under = np.empty_like(energies), np.empty_like(energies)
     for t, energy in enumerate(energies):
         weight += int(times_q31((1 << 31) - weight, front.rate))
         rate = ratio_q31(front.rate, weight)
         mean += np.sign(energy - mean) * times_q31(np.abs(energy - mean), rate)
         hidden = front.floor + times_q31(np.sum(mean + front.floor), front.mask)
-        under = mean + hidden
-        over = energy + hidden + times_q31(under, front.offset)
-        features[t] = (log2_q15(over) - log2_q15(under) + (1 << down >> 1)) >> down
+        under[t] = mean + hidden
+        over[t] = energy + hidden + times_q31(under[t], front.offset)
+    down = LOG_BITS - front.feature_bits
+    features = (log2_q15(over) - log2_q15(under) + (1 << down >> 1)) >> down
     return np.clip(features, -32768, 32767)
 
 

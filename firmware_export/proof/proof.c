@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#endif
 
 #include "ww.h"
 
@@ -53,6 +57,10 @@ int main(int argc, char **argv) {
     static int16_t first[16384], second[16384];
     size_t got, held = 0;
     uint32_t random = 1;
+#ifdef _WIN32
+    _setmode(_fileno(stdin), _O_BINARY);
+    _setmode(_fileno(stdout), _O_BINARY);
+#endif
     ww_reset(&streams[0]);
     ww_reset(&streams[1]);
     do {

@@ -21,11 +21,16 @@
 #ifndef WW_H
 #define WW_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ww_sizes.h"
+
+#if INT_MAX < 2147483647
+#error "the wake word needs int of 32 bits"
+#endif
 
 #ifdef __cplusplus
 extern "C" {

@@ -30,13 +30,14 @@ def command(
     ] = None,
     flash_kb: Annotated[float, typer.Option(help="Device: refuse what needs more flash.", min=1)] = 40,
     ram_kb: Annotated[float, typer.Option(help="Device: refuse what needs more RAM.", min=1)] = 8,
+    emulate: Annotated[bool, typer.Option(help="Device: prove it on emulated boards, too, and count there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a bundle as an ONNX graph, or as C that is proven, here and now, to compute what Python computes."""
     if to is Target.ONNX:
         _graph(bundle, out, as_json)
     else:
-        _device(bundle, to.value, out, (flash_kb, ram_kb), audio, as_json)
+        _device(bundle, to.value, out, (flash_kb, ram_kb), audio, emulate, as_json)
 
 
 def _graph(bundle: Path, out: Path, as_json: bool) -> None:
@@ -60,7 +61,13 @@ def _graph(bundle: Path, out: Path, as_json: bool) -> None:
 
 
 def _device(
-    bundle: Path, target: str, out: Path, limits_kb: tuple[float, float], audio: Path | None, as_json: bool
+    bundle: Path,
+    target: str,
+    out: Path,
+    limits_kb: tuple[float, float],
+    audio: Path | None,
+    emulate: bool,
+    as_json: bool,
 ) -> None:
     import json
 
@@ -68,18 +75,29 @@ def _device(
     from wakeword.bundle import read_bundle
 
     heard = None if audio is None else _recordings(audio, read_bundle(bundle).card.config.audio.sample_rate_hz)
-    report = export_device(bundle, target, out, *limits_kb, heard)
-    if as_json:
-        print(json.dumps({"path": str(out), **report}))
-        return
+    report = export_device(bundle, target, out, *limits_kb, heard, emulated=emulate)
+    print(json.dumps({"path": str(out), **report}) if as_json else _summary(out, report))
+
+
+def _summary(out: Path, report: dict) -> str:
     ways = ", ".join(f"{proof['compiler']} {proof['flags'].split(' -g')[0]}" for proof in report["proof"])
     last, hits = report["distance"][-1], report["detections"]
-    print(f"wrote {out}: {report['flash_bytes']} bytes of flash with {report['macs_per_second']} products a second,")
-    print(f"  {report['stream_bytes']} bytes of RAM a stream and {report['scratch_bytes']} of scratch")
-    print(f"proven bit for bit on {report['proof_s']:g} s of audio: {ways}")
-    print(
+    lines = [
+        f"wrote {out}: {report['flash_bytes']} bytes of flash with {report['macs_per_second']} products a second,",
+        f"  {report['stream_bytes']} bytes of RAM a stream and {report['scratch_bytes']} of scratch",
+        f"proven bit for bit on {report['proof_s']:g} s of audio: {ways}",
+        *(f"proven on {board['board']}: {_cost(board)}" for board in report["boards"]),
+        *(f"not proven on {board}: {why}" for board, why in report["boards_missing"].items()),
         f"float model: probabilities differ by at most {last['worst']:.4f} ({last['rms']:.5f} rms) on "
-        f"{report['distance_s']:.0f} s of audio, {hits['float']} detections against {hits['integer']} in integers"
+        f"{report['distance_s']:.0f} s of audio, {hits['float']} detections against {hits['integer']} in integers",
+    ]
+    return "\n".join(lines)
+
+
+def _cost(board: dict) -> str:
+    return (
+        f"{board['instructions_per_second'] / 1e6:.1f} million instructions for a second of audio, "
+        f"{board['flash_bytes']} bytes of flash, {board['stack_bytes']} of stack"
     )
 
 

@@ -1,4 +1,4 @@
-/* Listens to an I2S microphone (INMP441, ICS-43434, SPH0645) whose L/R pin is at ground, and logs what it hears. */
+/* Listens to an I2S microphone (INMP441, ICS-43434) whose L/R pin is at ground, and logs what it hears. */
 #include "driver/i2s_std.h"
 #include "esp_log.h"
 #include "freertos/FreeRTOS.h"
