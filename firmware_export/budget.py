@@ -49,15 +49,15 @@ def check_budget(q: Quantized, flash_kb: float, ram_kb: float) -> None:
     flash, ram = flash_bytes(q), sum(ram_bytes(q))
     model, kinds = q.layers.config.model, []
     if flash > 1024 * flash_kb:
-        kinds.append(("flash", flash, flash_kb, f"fewer gru_units ({list(model.gru_units)}), filters or kernel"))
+        kinds.append(("flash", flash, flash_kb, f"fewer gru_units (now {list(model.gru_units)}) or conv_filters (now {model.conv_filters})"))
     if ram > 1024 * ram_kb:
-        kinds.append(("ram", ram, ram_kb, "a smaller fft_samples and window_samples"))
+        kinds.append(("ram", ram, ram_kb, "fewer fft_samples and window_samples"))
     if kinds:
         name, got, limit, advice = kinds[0]
         over = got / 1024 - limit
         raise BundleError(
             f"export: needs {got / 1024:.1f} KB of {name}, expected at most {limit:g} KB, {over:.1f} KB too much: "
-            f"train with {advice}, as in configs/micro.toml, or raise --{name}-kb"
+            f"train with {advice}, or raise --{name}-kb"
         )
 
 

@@ -17,6 +17,7 @@ from firmware_export.package import REPORT, Replacement, check_replaceable, lay_
 from firmware_export.quantize import Quantized, quantize
 from firmware_export.verify import all_builds, proof_signal, prove
 from wakeword.bundle import read_bundle
+from wakeword.errors import AudioError
 
 BOARD_PART_S = 4.0  # an emulator counts every instruction: a minute of audio takes it some seconds
 
@@ -43,16 +44,19 @@ def export_device(
     builds = all_builds()
     layers, (golden, _) = read_layers(bundle), read_bundle(bundle).golden()
     heard = golden if audio is None else audio
+    rate_hz = layers.config.audio.sample_rate_hz
+    if len(heard) < rate_hz:
+        raise AudioError(f"--audio: got {len(heard) / rate_hz:.2f} s, expected at least a second")
     q = quantize(layers, heard / 32768.0)
     budget.check_budget(q, flash_kb, ram_kb)
     with Replacement(out) as folder:
         lay_out(folder, target, layers.phrases, generated(q, golden))
-        signal = proof_signal(layers.config.audio.sample_rate_hz, golden)
+        signal = proof_signal(rate_hz, golden)
         proofs = prove(folder, signal, reference.run(q, signal), builds)
         report = facts(q, heard) | {
             "target": target,
             "proof": [asdict(proof) for proof in proofs],
-            "proof_s": len(signal) / layers.config.audio.sample_rate_hz,
+            "proof_s": len(signal) / rate_hz,
             "boards": [asdict(cost) for cost in on_boards(q, folder, golden)] if emulated else [],
             "boards_missing": {board.name: missing(board) for board in BOARDS if emulated and missing(board)},
         }

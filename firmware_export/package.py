@@ -70,7 +70,7 @@ class Replacement:
 
     def __init__(self, out: Path) -> None:
         check_replaceable(out)
-        self._out = out
+        self._out = out.resolve()  # `.` has no name to put a temporary one beside
 
     def __enter__(self) -> Path:
         with writing(self._out):

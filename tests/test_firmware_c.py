@@ -21,7 +21,7 @@ from firmware_export.verify import COMPILERS, WARNINGS, build, c_sources, proof_
 from tests.micro_word import micro_bundle
 from wakeword import cli
 from wakeword.bundle import read_bundle
-from wakeword.errors import BundleError, FileError
+from wakeword.errors import AudioError, BundleError, FileError
 
 pytest.importorskip("torch", reason="making a bundle needs the extra 'train'")
 CC = next((compiler for compiler in COMPILERS if shutil.which(compiler)), None)
@@ -182,6 +182,11 @@ def test_a_folder_with_other_files_is_left_alone(bundle: Path, tmp_path: Path) -
     with pytest.raises(FileError, match=r"holds other files, expected a new or empty folder"):
         export_device(bundle, "c", tmp_path, 40, 8)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_audio_shorter_than_a_second_is_refused(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"--audio: got 0.50 s, expected at least a second"):
+        export_device(bundle, "c", tmp_path / "out", 40, 8, np.zeros(8000, np.int16))
 
 
 @pytest.mark.parametrize("target", TARGETS)
