@@ -49,7 +49,14 @@ def check_budget(q: Quantized, flash_kb: float, ram_kb: float) -> None:
     flash, ram = flash_bytes(q), sum(ram_bytes(q))
     model, kinds = q.layers.config.model, []
     if flash > 1024 * flash_kb:
-        kinds.append(("flash", flash, flash_kb, f"fewer gru_units (now {list(model.gru_units)}) or conv_filters (now {model.conv_filters})"))
+        kinds.append(
+            (
+                "flash",
+                flash,
+                flash_kb,
+                f"fewer gru_units (now {list(model.gru_units)}) or conv_filters (now {model.conv_filters})",
+            )
+        )
     if ram > 1024 * ram_kb:
         kinds.append(("ram", ram, ram_kb, "fewer fft_samples and window_samples"))
     if kinds:

@@ -35,7 +35,8 @@ def slug(phrases: tuple[str, ...]) -> str:
 
 def fields(phrases: tuple[str, ...]) -> dict[str, str]:
     """What stands for @name@ in the files of packages/."""
-    shown = ", ".join(re.sub(r"[\x00-\x1f\"\\@\u2028\u2029\u0085]+", " ", phrase) for phrase in phrases)
+    plain = (re.sub(r"[\x00-\x1f\"\\@\u2028\u2029\u0085]+", " ", phrase) for phrase in phrases)
+    shown = ", ".join(" ".join(phrase.split()) for phrase in plain)
     return {"slug": slug(phrases), "phrases": shown, "version": VERSION}
 
 

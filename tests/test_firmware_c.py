@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from firmware_export import verify
+from firmware_export import device, verify
 from firmware_export.device import export_device, generated
 from firmware_export.emit import fnv1a
+from firmware_export.emulate import BOARDS
 from firmware_export.layers import read_layers
 from firmware_export.package import TARGETS, lay_out, slug
 from firmware_export.quantize import Quantized, quantize
@@ -76,12 +78,17 @@ def test_the_command_line_exports_and_proves_on_minutes_of_the_worst_audio(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(verify, "OPTIMISATIONS", (("-O2",),))  # all levels are the next test's
+    monkeypatch.setattr(device, "BOARDS", BOARDS[:1])
+    monkeypatch.setattr(device, "BOARD_PART_S", 0.1)
     out = tmp_path / "out folder"
-    assert cli.main(["export", str(bundle), "--to", "c", "--out", str(out), "--json"]) == 0
+    assert cli.main(["export", str(bundle), "--to", "c", "--out", str(out), "--emulate", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["proof_s"] > 100 and {proof["compiler"] for proof in report["proof"]} >= {CC}
+    assert [board["board"] for board in report["boards"]] + list(report["boards_missing"]) == [BOARDS[0].name]
     assert json.loads((out / "report.json").read_text("utf-8"))["phrases"] == PHRASES
-    assert cli.main(["export", str(bundle), "--to", "esp-idf", "--out", str(out), "--json"]) == 0
+    monkeypatch.setattr(device, "proof_signal", partial(proof_signal, part_s=0.1))
+    assert cli.main(["export", str(bundle), "--to", "esp-idf", "--out", str(out)]) == 0
+    assert f"proven bit for bit on 5.4 s of audio: {CC} -O2" in capsys.readouterr().out
     assert (out / "idf_component.yml").is_file() and not (out / "Makefile").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["out folder"]
 

@@ -25,7 +25,7 @@ VERBS = {
     "synth": "Write a dataset of labelled examples.",
     "evaluate": "Measure a bundle's misses and false accepts.",
     "calibrate": "Set a bundle's threshold by recordings without the word.",
-    "export": "Write the ONNX graph of a bundle again, on its own.",
+    "export": "Write a bundle as an ONNX graph, or as C for a device.",
     "listen": "Listen to a microphone, a wav file or stdin.",
     "info": "Print every number of a configuration or bundle.",
     "demo": "Make clips, train, listen and draw, in minutes.",
