@@ -77,7 +77,7 @@ BOARDS = (
         RISCV,
         "qemu-system-riscv32",
         ("virt", "-bios", "none"),
-        ("-march=rv32imac_zicsr", "-mabi=ilp32"),
+        ("-march=rv32imac", "-mabi=ilp32"),
         0x80000000,
         0x80400000,
         1.0,  # under -icount this emulator's minstret counts nanoseconds

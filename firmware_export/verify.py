@@ -88,7 +88,8 @@ def build(compiler: str, flags: list[str], sources: list[Path | str], program: P
     command = [compiler, *flags, include, *map(str, sources), "-o", str(program)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=RUN_LIMIT_S)
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "error" in line.lower()] or [done.stderr.strip()]
+        said = done.stderr.splitlines()
+        lines = [line for line in said if "error" in line.lower() or "undefined" in line] or [*said, "nothing"]
         raise BundleError(f"export: {compiler} {' '.join(flags)} refuses the C: {lines[0]}")
 
 
