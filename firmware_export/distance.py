@@ -62,13 +62,12 @@ def float_chain(layers: Layers, pcm: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def float_hits(q: Quantized, probabilities: np.ndarray) -> int:
     """How often the float model's probabilities [T, K] fire."""
-    config, fired = q.layers.config, 0
-    warmup = -(-config.receptive_samples // config.step_samples) - 1
+    fired = 0
     for k, rule in enumerate(q.layers.detectors):
         detector = Detector(rule)
         state = detector.zero_state()
         for step, probability in enumerate(probabilities[:, k].tolist()):
-            score, state = detector.step(probability if step >= warmup else 0.0, state)
+            score, state = detector.step(probability if step >= q.layers.warmup_steps else 0.0, state)
             fired += score is not None
     return fired
 

@@ -41,7 +41,7 @@ def sizes(q: Quantized) -> dict[str, str]:
         "WIDEST": max(model.conv_filters, *model.gru_units),
         "SMOOTHING": config.detector.smoothing_steps,
         "REFRACTORY": config.detector.refractory_steps,
-        "WARMUP": -(-config.receptive_samples // config.step_samples) - 1,
+        "WARMUP": q.layers.warmup_steps,
         "RATE": front.rate,
         "OFFSET": front.offset,
     }

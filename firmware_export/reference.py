@@ -1,6 +1,6 @@
 """The integer twin of the C runtime, in numpy: the same integers after every step, which `verify` holds the C to.
 
-Front end: window, fixed-point transform, bands, running norm, logarithm (`IntegerFront`). Network: convolution, GRUs,
+Front end: window, fixed-point transform, bands, running norm, logarithm (`integer_features`). Network: convolution, GRUs,
 head. Decision: sums of probabilities. The C is in runtime/ww_front.c, ww_network.c and ww.c.
 """
 
@@ -175,10 +175,8 @@ def gru_step(gru: QuantizedGru, x: np.ndarray, h: np.ndarray) -> np.ndarray:
 
 def decide(q: Quantized, probabilities: np.ndarray) -> list[tuple[int, int, int]]:
     """`wakeword.detector.Detector` on sums of Q16 probabilities [T, K]; rests are counted down, so nothing can wrap."""
-    config, hits = q.layers.config, []
-    warmup = -(-config.receptive_samples // config.step_samples) - 1
-    heard = probabilities.copy()
-    heard[:warmup] = 0
+    heard, hits = probabilities.copy(), []
+    heard[: q.layers.warmup_steps] = 0
     for k, (rule, own) in enumerate(zip(q.rules, q.layers.detectors, strict=True)):
         recent, rest, armed = [0] * own.smoothing_steps, 0, True
         for step, probability in enumerate(heard[:, k].tolist(), start=1):
