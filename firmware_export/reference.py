@@ -1,6 +1,6 @@
 """The integer twin of the C runtime, in numpy: the same integers after every step, which `verify` holds the C to.
 
-Front end: window, fixed-point transform, bands, running norm, logarithm (`integer_features`). Network: convolution, GRUs,
+Front end (`integer_features`): window, transform, bands, running norm, logarithm. Network: convolution, GRUs,
 head. Decision: sums of probabilities. The C is in runtime/ww_front.c, ww_network.c and ww.c.
 """
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Does this board compute what the Python reference computed? Feeds the golden samples in odd lumps and compares. */
 #include "selftest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A board's check against the golden vectors. */
 #ifndef WW_SELFTEST_H
 #define WW_SELFTEST_H

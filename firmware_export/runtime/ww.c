@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Samples to windows, windows to frames, frames to probabilities, probabilities to detections. */
 #include "ww.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A wake word on a microcontroller: 16-bit microphone samples in, detections out, in integers only.
  *
  *     static ww_stream stream;    // one for each microphone: what it remembers

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Log-mel features, each relative to its own running mean: window, transform, bands, norm, logarithm. */
 #include "ww_math.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Integer arithmetic; firmware_export/arithmetic.py has the same functions. "Qn" is a number times 2^n. */
 #ifndef WW_MATH_H
 #define WW_MATH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the generated ww_model.c holds, and the parts of the runtime to each other. Not for applications. */
 #ifndef WW_MODEL_H
 #define WW_MODEL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Convolution, GRUs and head: int8 weights, int16 activations and states, int32 sums. */
 #include "ww_math.h"
 
