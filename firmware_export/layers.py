@@ -83,6 +83,11 @@ class Layers:
     grus: tuple[Gru, ...]
     head: Dense
 
+    @property
+    def warmup_steps(self) -> int:
+        """Outputs at the start of a stream that have not yet seen a full window; they never fire."""
+        return -(-self.config.receptive_samples // self.config.step_samples) - 1
+
     def zero_state(self) -> State:
         """The state at the start of a stream."""
         kept = self.conv.weight.shape[2] - self.conv.stride

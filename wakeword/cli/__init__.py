@@ -26,7 +26,7 @@ VERBS = {
     "corpora": "List and download open recordings to make examples of.",
     "evaluate": "Measure a bundle's misses and false accepts.",
     "calibrate": "Set a bundle's threshold by recordings without the word.",
-    "export": "Write the ONNX graph of a bundle again, on its own.",
+    "export": "Write a bundle as an ONNX graph, or as C for a device.",
     "listen": "Listen to a microphone, a wav file or stdin.",
     "models": "List the models that come with the package, or get one.",
     "serve": "Listen for Home Assistant (Wyoming) and in a web page.",

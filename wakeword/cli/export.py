@@ -1,19 +1,46 @@
-"""`wakeword export`: a bundle's weights to the streaming ONNX graph, checked against torch."""
+"""`wakeword export`: a bundle to the streaming ONNX graph, checked against torch, or to C, checked bit for bit."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+MAX_AUDIO_S = 600  # of --audio: ten minutes say what is to be said, and every step of them is computed in numpy
+
+
+class Target(StrEnum):
+    """What to write."""
+
+    ONNX = "onnx"
+    C = "c"
+    ARDUINO = "arduino"
+    ESP_IDF = "esp-idf"
+    ZEPHYR = "zephyr"
+
 
 def command(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
+    out: Annotated[Path, typer.Option(help="The .onnx file, or the folder for a device, to write.")],
+    to: Annotated[Target, typer.Option(help="A graph, or code for a device.")] = Target.ONNX,
+    audio: Annotated[
+        Path | None, typer.Option(help="Device: a recording, or folder of them, to calibrate and compare with.")
+    ] = None,
+    flash_kb: Annotated[float, typer.Option(help="Device: refuse what needs more flash.", min=1)] = 40,
+    ram_kb: Annotated[float, typer.Option(help="Device: refuse what needs more RAM.", min=1)] = 8,
+    emulate: Annotated[bool, typer.Option(help="Device: prove it on emulated boards, too, and count there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Rebuild the ONNX graph of a bundle from its weights, prove it equal to torch, and write it on its own."""
+    """Write a bundle as an ONNX graph, or as C that is proven, here and now, to compute what Python computes."""
+    if to is Target.ONNX:
+        _graph(bundle, out, as_json)
+    else:
+        _device(bundle, to.value, out, (flash_kb, ram_kb), audio, emulate, as_json)
+
+
+def _graph(bundle: Path, out: Path, as_json: bool) -> None:
     import json
 
     from wakeword.bundle import read_bundle
@@ -31,3 +58,62 @@ def command(
     print(
         json.dumps(facts) if as_json else f"wrote {out}: {len(graph)} bytes, equal to torch within {PARITY_TOLERANCE}"
     )
+
+
+def _device(
+    bundle: Path,
+    target: str,
+    out: Path,
+    limits_kb: tuple[float, float],
+    audio: Path | None,
+    emulate: bool,
+    as_json: bool,
+) -> None:
+    import json
+
+    from firmware_export.device import export_device
+    from wakeword.bundle import read_bundle
+
+    heard = None if audio is None else _recordings(audio, read_bundle(bundle).card.config.audio.sample_rate_hz)
+    report = export_device(bundle, target, out, *limits_kb, heard, emulated=emulate)
+    print(json.dumps({"path": str(out), **report}) if as_json else _summary(out, report))
+
+
+def _summary(out: Path, report: dict) -> str:
+    ways = ", ".join(f"{proof['compiler']} {proof['flags'].split(' -g')[0]}" for proof in report["proof"])
+    last, hits = report["distance"][-1], report["detections"]
+    lines = [
+        f"wrote {out}: {report['flash_bytes']} bytes of flash with {report['macs_per_second']} products a second,",
+        f"  {report['stream_bytes']} bytes of RAM a stream and {report['scratch_bytes']} of scratch",
+        f"proven bit for bit on {report['proof_s']:g} s of audio: {ways}",
+        *(f"proven on {board['board']}: {_cost(board)}" for board in report["boards"]),
+        *(f"not proven on {board}: {why}" for board, why in report["boards_missing"].items()),
+        f"float model: probabilities differ by at most {last['worst']:.4f} ({last['rms']:.5f} rms) on "
+        f"{report['distance_s']:.0f} s of audio, {hits['float']} detections against {hits['integer']} in integers",
+    ]
+    return "\n".join(lines)
+
+
+def _cost(board: dict) -> str:
+    return (
+        f"{board['instructions_per_second'] / 1e6:.1f} million instructions for a second of audio, "
+        f"{board['flash_bytes']} bytes of flash, {board['stack_bytes']} of stack"
+    )
+
+
+def _recordings(path: Path, sample_rate_hz: int):
+    """int16 [N]: a recording, or those of a folder one after another, at the bundle's rate; MAX_AUDIO_S at most."""
+    import numpy as np
+
+    from wakeword.audio import audio_files, read, to_int16
+    from wakeword.errors import AudioError
+
+    files = audio_files(path)[0] if path.is_dir() else [path]
+    pieces, room = [], MAX_AUDIO_S * sample_rate_hz
+    for file in files:
+        if room > 0:
+            pieces.append(to_int16(read(file, sample_rate_hz))[:room])
+            room -= len(pieces[-1])
+    if not pieces:
+        raise AudioError(f"--audio: got {path}, which holds no recordings, expected at least one")
+    return np.concatenate(pieces)
