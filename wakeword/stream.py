@@ -12,6 +12,7 @@ from wakeword.audio import to_float
 from wakeword.bundle import Bundle, read_bundle
 from wakeword.detector import Detection, Detector
 from wakeword.errors import BundleError
+from wakeword.features.micro import MicroStream
 from wakeword.sections import DetectorConfig
 
 MAX_CALL_S = 10.0  # longer input is run in pieces, so that memory stays bounded
@@ -107,6 +108,8 @@ class _BundleStream:
         self.warmup_steps = -(-config.receptive_samples // config.step_samples) - 1
         self._max_call = max(1, int(MAX_CALL_S * config.audio.sample_rate_hz) // self.step_samples) * self.step_samples
         self._session = session or _open_session(bundle)
+        self._input = self._session.get_inputs()[0].name
+        self._front = MicroStream() if config.features.kind == "micro" else None
         self.detectors = [
             Detector(config.detector.model_copy(update={"threshold": threshold or own})) for own in self.card.thresholds
         ]
@@ -120,6 +123,8 @@ class _BundleStream:
         self._steps = 0
         self._pending = np.zeros(0, np.float32)
         self._detector_states = [detector.zero_state() for detector in self.detectors]
+        if self._front:
+            self._front.reset()
         self._state = np.zeros(self._session.get_inputs()[1].shape, np.float32)
 
     def feed(self, samples: np.ndarray) -> list[Detection]:
@@ -141,7 +146,8 @@ class _BundleStream:
         return np.concatenate(pieces) if pieces else np.zeros((0, len(self.card.phrases)), np.float32)
 
     def _call(self, samples: np.ndarray) -> np.ndarray:
-        inputs = {"pcm": samples[None], "state": self._state}
+        signal = self._front.feed(samples) if self._front else samples
+        inputs = {self._input: signal[None], "state": self._state}
         probabilities, self._state = self._session.run(["probabilities", "next_state"], inputs)
         return probabilities[0]
 
