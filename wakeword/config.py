@@ -78,9 +78,8 @@ class SystemConfig(Section):
                 f"{self.receptive_samples / self.audio.sample_rate_hz:.3f} s"
             )
         if self.features.kind == "micro" and self.audio.sample_rate_hz != MICRO_RATE_HZ:
-            raise ValueError(
-                f"audio.sample_rate_hz: got {self.audio.sample_rate_hz}, expected {MICRO_RATE_HZ} for features of kind micro"
-            )
+            got = self.audio.sample_rate_hz
+            raise ValueError(f"audio.sample_rate_hz: got {got}, expected {MICRO_RATE_HZ} for features of kind micro")
         nyquist = self.audio.sample_rate_hz / 2
         if self.features.kind == "log_mel" and self.features.high_hz > nyquist:
             raise ValueError(f"features.high_hz {self.features.high_hz} is above half the sample rate, {nyquist}")

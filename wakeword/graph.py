@@ -72,7 +72,10 @@ class GraphBuilder:
         self._next[name] = value
 
     def finish(self, source: dict[str, list], probabilities: str, labels: int) -> onnx.GraphProto:
-        """The graph with its inputs (`source`: name and shape) and outputs: state parts are split off at its start and joined at its end."""
+        """The graph with its inputs (`source`: name and shape) and outputs.
+
+        State parts are split off at its start and joined at its end.
+        """
         sizes = [int(np.prod(shape)) for _, shape in self._states]
         flat = [self.reshape(self._next[name], [1, -1]) for name, _ in self._states]
         self.nodes.append(helper.make_node("Concat", flat, ["next_state"], axis=1))
