@@ -25,7 +25,7 @@ VERBS = {
     "synth": "Write a dataset of labelled examples.",
     "evaluate": "Measure a bundle's misses and false accepts.",
     "calibrate": "Set a bundle's threshold by recordings without the word.",
-    "export": "Write the ONNX graph of a bundle again, on its own.",
+    "export": "Write a bundle as ONNX alone, for ESPHome, or as a web page.",
     "listen": "Listen to a microphone, a wav file or stdin.",
     "info": "Print every number of a configuration or bundle.",
     "demo": "Make clips, train, listen and draw, in minutes.",
@@ -38,6 +38,9 @@ EXTRA_OF_MODULE = {
     "platformdirs": "train",
     "espeakng_loader": "espeak",
     "ray": "cluster",
+    "flatbuffers": "firmware",
+    "pymicro_features": "firmware",
+    "tflite_micro": "firmware",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 UsageError = typer.BadParameter.__base__  # whether typer stands on click or on its own copy of it

@@ -51,3 +51,8 @@ def frames(pcm: np.ndarray, before: np.ndarray) -> np.ndarray:
     stream = MicroStream(silence_samples=0)
     stream.feed(before)
     return stream.feed(pcm)
+
+
+def to_int8(made: np.ndarray) -> np.ndarray:
+    """Frames float32 [T, 40] -> int8 [T, 40], as ESPHome and microWakeWord round the integers behind them."""
+    return ((np.rint(made / UNIT).astype(np.int64) * 256 + 333) // 666 - 128).clip(-128, 127).astype(np.int8)
