@@ -103,7 +103,10 @@ class Layers:
 
 
 def read_layers(path: str | Path) -> Layers:
-    """Reads the folder of a trained bundle. Raises what `read_network` does, and ConfigError for features of kind micro."""
+    """Reads the folder of a trained bundle.
+
+    Raises what `read_network` does, and ConfigError for features of kind micro.
+    """
     bundle = read_bundle(path)
     conv, grus, head = read_network(bundle)
     card, config = bundle.card, bundle.card.config

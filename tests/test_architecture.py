@@ -22,7 +22,7 @@ ROOMS = ("wakeword", "synth", "firmware_export")
 # What a room may use of `wakeword`. `wakeword` uses neither of the others, but for its command line.
 FROM_WAKEWORD = {
     "synth": {"errors", "files", "sections", "config", "audio", "clips"},
-    "firmware_export": {"errors", "sections", "config", "audio", "features", "bundle", "detector"},
+    "firmware_export": {"errors", "files", "sections", "config", "audio", "features", "bundle", "detector"},
 }
 
 # Inside wakeword: a file or folder imports only from lines above its own.

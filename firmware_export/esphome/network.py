@@ -1,11 +1,11 @@
 """Conv1D, GRUs and a sigmoid as operators that ESPHome loads, with every tensor in 8 bits.
 
-ESPHome has neither GRU nor Tanh nor Sub, and nothing that both of TensorFlow Lite's runtimes take from 8 bits to 16. With
-g = h / 2, m = tanh(a) / 2 = logistic(2 a) - 1/2 and u = 1 - z the cell h' = n + z (h - n) becomes g' = g + u (m - g). A
-state of 8 bits would stall, as it loses an update below half of its unit: with u = 0.01, whatever is nearer than 0.4.
-Therefore g is two tensors, g = hi 2^-8 + lo 2^-15, and u (m - g) is computed without loss: both factors are split into
-a coarse and a fine part so small that each of the four products fits 8 bits, and a depthwise convolution over what is
-stacked adds them up in 32 bits. The factors 2 are in the weights.
+ESPHome has neither GRU nor Tanh nor Sub, and no operator goes from 8 bits to 16 in both of TensorFlow Lite's runtimes.
+With g = h / 2, m = tanh(a) / 2 = logistic(2 a) - 1/2 and u = 1 - z the cell h' = n + z (h - n) becomes
+g' = g + u (m - g). A state of 8 bits would stall, as it loses an update below half of its unit: with u = 0.01, whatever
+is nearer than 0.4. Therefore g is two tensors, g = hi 2^-8 + lo 2^-15, and u (m - g) is computed without loss: both
+factors are split into a coarse and a fine part so small that each of the four products fits 8 bits, and a depthwise
+convolution over what is stacked adds them up in 32 bits. The factors 2 are in the weights.
 
 What goes into one stack must have one scale. It is PRODUCT; real factors between the stacked are weights of the sum.
 """
@@ -155,9 +155,10 @@ def _weighted_sum(p: Program, name: str, terms: list[tuple[Tensor, int]], unit: 
 
 def _dense(p: Program, name: str, x: Tensor, weight: np.ndarray, bias: np.ndarray, unit: Tensor) -> Tensor:
     """weight @ x + bias, in `unit`'s quantization: weights int8 with one scale, bias int32."""
-    scale = _short(max(float(np.abs(weight).max()), 1e-6) / 127)
+    fits_bias = float(np.abs(bias).max()) / (x.scale * 2**30)
+    scale = _short(max(float(np.abs(weight).max()) / 127, fits_bias, 1e-9))
     quantized = constant(f"{name}_weight", np.clip(np.rint(weight / scale), -127, 127).astype(np.int8), scale)
-    offset = np.clip(np.rint(bias / (x.scale * scale)), -(2**31), 2**31 - 1).astype(np.int32)
+    offset = np.rint(bias / (x.scale * scale)).astype(np.int32)
     output = Tensor("", (1, len(weight)), unit.dtype, unit.scale, unit.zero_point)
     return p.add("FULLY_CONNECTED", [x, quantized, constant(f"{name}_bias", offset, x.scale * scale)], output)
 
@@ -183,6 +184,6 @@ def _shaped(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _short(value: float) -> float:
-    """The next number of 11 bits that is not smaller: a product of two fits float32, in whatever order it is computed."""
+    """The next number of 11 bits that is not smaller: a product of two fits float32, whoever computes it how."""
     mantissa, exponent = math.frexp(value)
     return math.ldexp(math.ceil(mantissa * 2048), exponent - 11)

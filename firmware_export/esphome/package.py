@@ -1,4 +1,4 @@
-"""`wakeword export BUNDLE --to esphome`: writes the two files, after it ran them against the twin and the float model."""
+"""`wakeword export BUNDLE --to esphome`: writes both files once they ran against the twin and the float model."""
 
 from __future__ import annotations
 

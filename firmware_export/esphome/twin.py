@@ -1,7 +1,7 @@
 """The program in numpy, integer for integer as TensorFlow Lite Micro's reference kernels compute it.
 
 Sources: tensorflow/lite/kernels/internal/{common.h, reference/integer_ops/{add,depthwise_conv,fully_connected,
-logistic,mul}.h, reference/requantize.h}; fixed-point rounding after gemmlowp. 64-bit integers hold everything in between.
+logistic,mul}.h, reference/requantize.h}; fixed-point rounding after gemmlowp. All between is in 64-bit integers.
 """
 
 from __future__ import annotations

@@ -66,10 +66,10 @@ def _esphome(bundle: Path, out: Path) -> tuple[dict, str]:
 
     r = export_esphome(bundle, out)
     return asdict(r), (
-        f"wrote {r.manifest}: a model of {r.model_bytes} bytes, {r.operators} operators and {r.variables} variables; "
-        f"arena {r.arena_bytes} bytes, of which {r.arena_measured_bytes} were measured here. In {r.steps_checked} steps "
-        f"TensorFlow Lite Micro gave what the twin gives; from the float model both are {r.mean_distance:.4f} away in "
-        f"the mean, {r.largest_distance:.3f} at most."
+        f"wrote {r.manifest}: a model of {r.model_bytes} bytes, {r.operators} operators, {r.variables} variables, "
+        f"arena {r.arena_bytes} bytes ({r.arena_measured_bytes} measured). In {r.steps_checked} steps TensorFlow Lite "
+        f"Micro gave what the twin gives; both are {r.mean_distance:.4f} from the float model in the mean, "
+        f"{r.largest_distance:.3f} at most"
     )
 
 
