@@ -33,7 +33,7 @@ FLOORS = (
     {"clips", "detector", "features", "prefetch"},
     {"bundle", "graph", "labels", "metrics", "sources"},
     {"batches", "checkpoint", "info", "microphone", "model", "stream"},
-    {"chime", "export", "hardness", "listener", "run", "trials", "validate"},
+    {"chime", "export", "hardness", "listener", "run", "trials", "validate", "web"},
     {"backbone", "evaluation"},
     {"enroll", "train"},
     {"evaluate", "report"},

@@ -65,6 +65,11 @@ class WakeWord:
         """Outputs after a reset that have not yet seen a full window; they never fire (of the first bundle)."""
         return self._words[0].warmup_steps
 
+    @property
+    def state_size(self) -> int:
+        """Numbers that the graph carries from call to call (of the first bundle)."""
+        return self._words[0].state_size
+
     def feed(self, pcm: np.ndarray) -> list[Detection]:
         """int16 or float32 mono [N] at `sample_rate_hz`, any N. Raises AudioError, and changes nothing, if unusable."""
         samples = to_float(pcm)
@@ -108,7 +113,8 @@ class _BundleStream:
         self.warmup_steps = -(-config.receptive_samples // config.step_samples) - 1
         self._max_call = max(1, int(MAX_CALL_S * config.audio.sample_rate_hz) // self.step_samples) * self.step_samples
         self._session = session or _open_session(bundle)
-        self._input = self._session.get_inputs()[0].name
+        signal, state = self._session.get_inputs()
+        self._input, self.state_size = signal.name, state.shape[1]
         self._front = MicroStream() if config.features.kind == "micro" else None
         self.detectors = [
             Detector(config.detector.model_copy(update={"threshold": threshold or own})) for own in self.card.thresholds
@@ -125,7 +131,7 @@ class _BundleStream:
         self._detector_states = [detector.zero_state() for detector in self.detectors]
         if self._front:
             self._front.reset()
-        self._state = np.zeros(self._session.get_inputs()[1].shape, np.float32)
+        self._state = np.zeros((1, self.state_size), np.float32)
 
     def feed(self, samples: np.ndarray) -> list[Detection]:
         if len(self._pending):
