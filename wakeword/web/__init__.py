@@ -1,4 +1,4 @@
-"""`wakeword export BUNDLE --to web`: a static folder that listens in a browser, without a server that hears anything."""
+"""`wakeword export BUNDLE --to web`: a static folder that listens in a browser; no server hears anything."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ PACKAGE = "onnxruntime-web"
 def export_web(bundle: str | Path, out: str | Path, onnxruntime_web: str | Path | None = None) -> dict:
     """Writes the folder `out`: page, worklet, model, and the runtime from the npm package onnxruntime-web.
 
-    That package is `onnxruntime_web`, or the one that npm installed into node_modules here or in a folder above. Returns
-    {"path", "files", "bytes", "onnxruntime_web", "serve"}, the last being a command. Raises BundleError for a bundle that
-    a browser cannot run, WakewordError if the package is missing, FileError if the folder cannot be written.
+    That package is `onnxruntime_web`, or the one that npm installed into node_modules here or in a folder above.
+    Returns {"path", "files", "bytes", "onnxruntime_web", "serve"}, the last being a command. Raises BundleError for a
+    bundle that a browser cannot run, WakewordError if the package is missing, FileError if `out` cannot be written.
     """
     opened = read_bundle(bundle)
     card = _card(opened)
@@ -75,7 +75,9 @@ def _package(given: str | Path | None) -> Path:
         if all((place / "dist" / name).is_file() for name in RUNTIME):
             return place
     if given:
-        raise WakewordError(f"--onnxruntime-web: got {given}, expected the npm package's folder, with {RUNTIME[0]} in dist")
+        raise WakewordError(
+            f"--onnxruntime-web: got {given}, expected the npm package's folder, with {RUNTIME[0]} in dist"
+        )
     npm = "" if shutil.which("npm") else " (npm is missing too: install Node.js)"
     raise WakewordError(f"export --to web needs the npm package {PACKAGE}: npm install {PACKAGE}{npm}")
 
