@@ -33,11 +33,13 @@ export class WakeWordListener extends EventTarget {
 
   async open() {
     const card = await (await fetch(new URL("./wakeword.json", import.meta.url))).json();
+    this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    await this.asked({}); // before the microphone opens, so that its first word is not missed
     this.stream = await navigator.mediaDevices.getUserMedia({ audio: PLAIN });
     const source = await this.connected(card.sample_rate_hz);
     await this.context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
     const { port1, port2 } = new MessageChannel();
-    await this.startWorker(port1);
+    await this.asked({ rateHz: this.context.sampleRate, audio: this.audio, input: port1 }, [port1]);
     const capture = new AudioWorkletNode(this.context, "capture", { numberOfOutputs: 0 });
     capture.port.postMessage({ out: port2 }, [port2]);
     source.connect(capture);
@@ -57,8 +59,8 @@ export class WakeWordListener extends EventTarget {
     }
   }
 
-  startWorker(input) {
-    this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  /** Resolves when the worker has done what the message says. */
+  asked(message, transferred = []) {
     return new Promise((resolve, reject) => {
       this.worker.onerror = (event) => reject(new Error(event.message || "the worker could not be loaded"));
       this.worker.onmessage = ({ data }) => {
@@ -68,7 +70,7 @@ export class WakeWordListener extends EventTarget {
           this.fail(data.message);
         } else this.dispatchEvent(new CustomEvent(data.type, { detail: data.detection ?? data }));
       };
-      this.worker.postMessage({ rateHz: this.context.sampleRate, audio: this.audio, input }, [input]);
+      this.worker.postMessage(message, transferred);
     });
   }
 

@@ -14,21 +14,34 @@ let pending = [];
 let pendingSamples = 0;
 let busy = false;
 
+/** First {} loads the model; then {rateHz, audio, input} listens to what the port `input` brings. */
 self.onmessage = async ({ data }) => {
   try {
-    await open(data);
+    if (data.input) listen(data);
+    else await load();
     self.postMessage({ type: "ready" });
   } catch (error) {
     self.postMessage({ type: "error", message: String(error.message ?? error) });
   }
 };
 
-async function open({ rateHz, audio, input }) {
+async function load() {
   card = await (await fetch(new URL("./wakeword.json", import.meta.url))).json();
   session = await ort.InferenceSession.create(new URL("./model.onnx", import.meta.url).href);
+  await session.run({
+    pcm: new ort.Tensor("float32", new Float32Array(card.step_samples), [1, card.step_samples]),
+    state: zeroState(),
+  }); // the first call is slow
+}
+
+function zeroState() {
+  return new ort.Tensor("float32", new Float32Array(card.state_size), [1, card.state_size]);
+}
+
+function listen({ rateHz, audio, input }) {
   decision = new Decision(card);
   resampler = new Resampler(rateHz, card.sample_rate_hz);
-  state = new ort.Tensor("float32", new Float32Array(card.state_size), [1, card.state_size]);
+  state = zeroState();
   wantsAudio = audio;
   input.onmessage = ({ data }) => hear(data);
 }
