@@ -17,7 +17,7 @@ runtime = pytest.importorskip("tflite_micro", reason="the extra 'firmware' has i
 
 from firmware_export.esphome import export_esphome  # noqa: E402
 from firmware_export.esphome.check import check_manifest, check_model  # noqa: E402
-from firmware_export.esphome.package import file_name, program_of  # noqa: E402
+from firmware_export.esphome.package import file_name, lowered, program_of  # noqa: E402
 from firmware_export.esphome.program import Program, Tensor, constant  # noqa: E402
 from firmware_export.esphome.twin import Twin, scaled  # noqa: E402
 from firmware_export.tflite import write_tflite  # noqa: E402
@@ -192,6 +192,24 @@ def test_the_command_writes_it_and_refuses_other_bundles(
     said = capsys.readouterr().err
     assert "got features.kind log_mel, expected micro" in said and len(said.splitlines()) == 1
     assert not (tmp_path / "no").exists()
+
+
+def test_a_threshold_that_eight_bits_cannot_reach_is_brought_down_with_the_scores(
+    micro_bundle: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    from wakeword.bundle import replace_card
+    from wakeword.export import with_thresholds
+
+    bundle = read_bundle(shutil.copytree(micro_bundle, tmp_path / "high"))
+    card = bundle.card.model_copy(update={"thresholds": [0.9995]})
+    replace_card(bundle, card, with_thresholds(bundle.graph(), card))
+    report = export_esphome(tmp_path / "high", tmp_path)
+    manifest = json.loads((tmp_path / "hey_test.json").read_text("utf-8"))
+    assert manifest["micro"]["probability_cutoff"] == 0.95
+    assert lowered(np.array([0.9995]), np.log(0.9995 / 0.0005) - np.log(19)) == pytest.approx(0.95)
+    assert report.mean_distance < MEAN_DISTANCE
 
 
 def test_file_names_are_plain() -> None:

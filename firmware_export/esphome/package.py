@@ -15,7 +15,7 @@ from firmware_export.esphome.check import check_manifest, check_model
 from firmware_export.esphome.network import build, equalised
 from firmware_export.esphome.program import Program
 from firmware_export.esphome.twin import Twin
-from firmware_export.layers import Conv1d, read_network
+from firmware_export.layers import Conv1d, Dense, read_network
 from firmware_export.tflite import write_tflite
 from wakeword.audio import to_float
 from wakeword.bundle import Bundle, Card, read_bundle
@@ -24,6 +24,7 @@ from wakeword.features.micro import MicroStream, to_int8
 from wakeword.files import write_bytes
 
 MINIMUM_ESPHOME = "2024.7.0"  # the first with version 2 of the manifest
+HIGHEST_CUTOFF = 0.95
 SCRATCH_BYTES = 256  # Espressif's own kernel of the depthwise convolution asks for 32 each; TFLM's for none
 MEASURE = """
 import sys
@@ -79,7 +80,7 @@ def export_esphome(path: str | Path, out: str | Path) -> Report:
     content = write_tflite(program, f"wakeword: {bundle.card.phrases[0]}")
     check_model(content)
     got, arena = _run_checked(content, program, frames)
-    distance = np.abs(got / 256 - probabilities[: len(got), 0])
+    distance = np.abs(got / 256 - lowered(probabilities[: len(got), 0], _shift(bundle.card)))
     name = file_name(bundle.card.phrases[0])
     manifest = _manifest(bundle.card, name, arena + SCRATCH_BYTES)
     check_manifest(manifest)
@@ -102,7 +103,23 @@ def program_of(bundle: Bundle, frames: np.ndarray) -> Program:
     """The integer program of a bundle; `frames` [T, 40] show how large the convolution's outputs become."""
     conv, grus, head = read_network(bundle)
     conv, grus = equalised(conv, grus)
+    head = Dense(head.weight, head.bias - _shift(bundle.card))
     return build(conv, grus, head, _loudest(conv, frames))
+
+
+def lowered(probabilities: np.ndarray, shift: float) -> np.ndarray:
+    """Probabilities [T] whose logits are lowered by `shift`."""
+    p = np.asarray(probabilities, np.float64)
+    return p / (p + (1 - p) * np.exp(shift))
+
+
+def _shift(card: Card) -> float:
+    """How much the logits are lowered so that a higher threshold becomes HIGHEST_CUTOFF.
+
+    Scores of 8 bits end at 255 / 256, and are coarse before it: a threshold of 0.999 could not be told from never.
+    """
+    threshold, highest = card.thresholds[0], HIGHEST_CUTOFF
+    return max(0.0, float(np.log(threshold / (1 - threshold)) - np.log(highest / (1 - highest))))
 
 
 def file_name(phrase: str) -> str:
@@ -184,7 +201,7 @@ def _manifest(card: Card, name: str, arena_bytes: int) -> dict:
         "trained_languages": [],
         "version": 2,
         "micro": {
-            "probability_cutoff": round(card.thresholds[0], 4),
+            "probability_cutoff": round(min(card.thresholds[0], HIGHEST_CUTOFF), 4),
             "feature_step_size": 10,
             "sliding_window_size": detector.smoothing_steps,
             "tensor_arena_size": arena_bytes,

@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Write a bundle for somewhere else: its ONNX graph, an ESPHome model, or a web page that listens.
 
-    Each is run here first and compared with what the bundle computes; one that differs is not written.
+    The graph is compared with torch, the ESPHome model with its integer twin; one that differs is not written.
     """
     from wakeword.errors import WakewordError
 

@@ -1,49 +1,66 @@
-// A stream from one sample rate to another: windowed sinc (Kaiser), exact for any chunking. Verbs: feed.
+// A stream from one sample rate to another: windowed sinc (Kaiser), the same for any chunking. Verbs: feed.
 
-const ZEROS = 24; // zero crossings on each side: 0.1 dB down at 0.9 of the band, aliases at -80 dB
+const ZEROS = 24; // zero crossings on each side: flat to 0.9 of the band, aliases 60 dB down
 const BETA = 9;
 
 export class Resampler {
+  /** Whole numbers of Hz. */
   constructor(fromHz, toHz) {
-    this.step = fromHz / toHz; // input samples from one output to the next
+    this.fromHz = fromHz;
+    this.toHz = toHz;
     this.cutoff = 0.94 * Math.min(1, toHz / fromHz); // of half the input's rate
     this.half = Math.ceil(ZEROS / this.cutoff);
     this.kept = new Float32Array(this.half); // silence before the stream
     this.first = -this.half; // number of the first kept sample
     this.made = 0;
+    this.kernels = new Map(); // one for each place of an output between two inputs; few, as rates are round
   }
 
   /** Float32Array [N] -> Float32Array [M]; holds a few milliseconds back. */
   feed(samples) {
-    if (this.step === 1) return samples;
+    if (this.fromHz === this.toHz) return samples;
     const known = new Float32Array(this.kept.length + samples.length);
     known.set(this.kept);
     known.set(samples, this.kept.length);
-    const last = this.first + known.length - 1;
+    const end = this.first + known.length;
     const output = [];
-    while (this.made * this.step + this.half <= last) {
-      output.push(this.at(known, this.made * this.step));
+    let base = this.base();
+    while (base + this.half < end) {
+      output.push(this.at(known, base));
       this.made += 1;
+      base = this.base();
     }
-    const needed = Math.floor(this.made * this.step) - this.half;
-    const drop = Math.max(0, needed - this.first);
+    const drop = Math.max(0, base - this.half - this.first);
     this.kept = known.slice(drop);
     this.first += drop;
     return Float32Array.from(output);
   }
 
-  at(known, position) {
-    const begin = Math.ceil(position - this.half);
-    const end = Math.floor(position + this.half);
+  /** The input sample at or before the next output. */
+  base() {
+    return Math.floor((this.made * this.fromHz) / this.toHz);
+  }
+
+  at(known, base) {
+    const kernel = this.kernel((this.made * this.fromHz) % this.toHz);
+    const begin = base - this.half + 1 - this.first;
     let sum = 0;
-    for (let n = begin; n <= end; n++) sum += known[n - this.first] * this.kernel(n - position);
+    for (let i = 0; i < kernel.length; i++) sum += known[begin + i] * kernel[i];
     return sum;
   }
 
-  kernel(distance) {
+  /** Weights of the samples from half - 1 before the base to half after it, for an output phase / toHz after it. */
+  kernel(phase) {
+    if (!this.kernels.has(phase)) {
+      const distance = (_, i) => i - this.half + 1 - phase / this.toHz;
+      this.kernels.set(phase, Float64Array.from({ length: 2 * this.half }, distance).map((d) => this.weight(d)));
+    }
+    return this.kernels.get(phase);
+  }
+
+  weight(distance) {
     const x = Math.PI * this.cutoff * distance;
-    const r = distance / this.half;
-    const window = Math.abs(r) >= 1 ? 0 : bessel(BETA * Math.sqrt(1 - r * r)) / bessel(BETA);
+    const window = bessel(BETA * Math.sqrt(Math.max(0, 1 - (distance / this.half) ** 2))) / bessel(BETA);
     return this.cutoff * window * (Math.abs(x) < 1e-9 ? 1 : Math.sin(x) / x);
   }
 }
