@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wakeword.bundle import read_bundle
+from wakeword.bundle import Bundle, read_bundle
 from wakeword.config import SystemConfig
 from wakeword.errors import AudioError, BundleError
 from wakeword.features import FeatureState, Tables, compute, tables, zero_state
@@ -110,28 +110,44 @@ class Layers:
 def read_layers(path: str | Path) -> Layers:
     """Reads the folder of a trained bundle.
 
-    Raises BundleError that names the tensor if its weights do not fit its configuration, for an enrolled bundle, and
-    for one with patience.
+    Raises what `read_network` does, and ConfigError for features of kind micro.
     """
     bundle = read_bundle(path)
-    card, config, weights = bundle.card, bundle.card.config, bundle.weights()
-    if card.paths:
-        raise BundleError(f"{path}: got an enrolled bundle, expected a trained one: wakeword train PHRASE makes it")
-    if config.detector.patience_steps != 1:
-        steps = config.detector.patience_steps
-        raise BundleError(f"{path}: got detector.patience_steps {steps}, expected 1: devices know no patience yet")
-    _check_weights(weights, _expected_shapes(config, len(card.phrases)), str(path))
+    conv, grus, head = read_network(bundle)
+    card, config = bundle.card, bundle.card.config
     return Layers(
         config=config,
         phrases=tuple(card.phrases),
         detectors=tuple(config.detector.model_copy(update={"threshold": own}) for own in card.thresholds),
         front=tables(config),
-        conv=Conv1d(weights["conv.weight"], weights["conv.bias"], config.model.conv_stride),
-        grus=tuple(
-            Gru(*(weights[f"gru.{i}.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
-            for i in range(len(config.model.gru_units))
-        ),
-        head=Dense(weights["head.weight"], weights["head.bias"]),
+        conv=conv,
+        grus=grus,
+        head=head,
+    )
+
+
+def read_network(bundle: Bundle) -> tuple[Conv1d, tuple[Gru, ...], Dense]:
+    """The weights of a trained bundle, whatever its front end.
+
+    Raises BundleError that names the tensor if its weights do not fit its configuration, for an enrolled bundle, and
+    for one with patience.
+    """
+    card, config, weights = bundle.card, bundle.card.config, bundle.weights()
+    if card.paths:
+        raise BundleError(
+            f"{bundle.path}: got an enrolled bundle, expected a trained one: wakeword train PHRASE makes it"
+        )
+    steps = config.detector.patience_steps
+    if steps != 1:
+        raise BundleError(
+            f"{bundle.path}: got detector.patience_steps {steps}, expected 1: devices know no patience yet"
+        )
+    _check_weights(weights, _expected_shapes(config, len(card.phrases)), str(bundle.path))
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return (
+        Conv1d(weights["conv.weight"], weights["conv.bias"], config.model.conv_stride),
+        tuple(Gru(*(weights[f"gru.{i}.{name}"] for name in names)) for i in range(len(config.model.gru_units))),
+        Dense(weights["head.weight"], weights["head.bias"]),
     )
 
 

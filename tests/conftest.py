@@ -51,3 +51,26 @@ def folders(tmp_path: Path) -> Path:
     write(tmp_path / "negatives/short.wav", tone(WORD_HZ), RATE)
     write(tmp_path / "noise/hiss.wav", hiss(8, 0.1), RATE)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def micro_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real bundle of the ESPHome configuration with random weights that the front end's frames move a lot."""
+    torch = pytest.importorskip("torch", reason="exporting needs the extra 'train'")
+    pytest.importorskip("pymicro_features", reason="the extra 'firmware' brings it")
+    from wakeword.bundle import Card, write_bundle
+    from wakeword.config import load_config
+    from wakeword.export import export
+    from wakeword.model import WakeModel
+
+    torch.manual_seed(5)
+    config = load_config("micro_esphome")
+    model = WakeModel(config).eval()
+    model.conv_norm.running_mean.normal_(0.0, 0.5)
+    model.conv_norm.running_var.uniform_(2.0, 20.0)
+    with torch.no_grad():
+        model.gru[0].weight_ih_l0 *= 3.0
+        model.gru[0].weight_hh_l0 *= 3.0
+        model.head.weight *= 20.0
+    card = Card(phrases=["hey test"], thresholds=[0.9], phrase_s=[0.6], config=config, provenance={"made": "for tests"})
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "micro", card, *export(model, card)).path

@@ -33,7 +33,7 @@ FLOORS = (
     {"capture", "clips", "detector", "features", "gate", "prefetch"},
     {"bundle", "graph", "labels", "metrics", "shards", "sources"},
     {"batches", "checkpoint", "info", "microphone", "model", "stream"},
-    {"actions", "chime", "export", "hardness", "hits", "listener", "run", "trials", "validate", "webhook"},
+    {"actions", "chime", "export", "hardness", "hits", "listener", "run", "trials", "validate", "web", "webhook"},
     {"backbone", "evaluation"},
     {"enroll", "train"},
     {"evaluate", "report"},

@@ -29,6 +29,8 @@ from wakeword.sections import (
     TrainConfig,
 )
 
+MICRO_RATE_HZ = 16000  # the only rate of that front end
+
 
 class SystemConfig(Section):
     """All that a trained model is run by. The derived numbers below are exact integers, not roundings of seconds."""
@@ -75,6 +77,9 @@ class SystemConfig(Section):
                 f"audio.example_s {self.audio.example_s} is shorter than one output's view of "
                 f"{self.receptive_samples / self.audio.sample_rate_hz:.3f} s"
             )
+        if self.features.kind == "micro" and self.audio.sample_rate_hz != MICRO_RATE_HZ:
+            got = self.audio.sample_rate_hz
+            raise ValueError(f"audio.sample_rate_hz: got {got}, expected {MICRO_RATE_HZ} for features of kind micro")
         nyquist = self.audio.sample_rate_hz / 2
         if self.features.kind == "log_mel" and self.features.high_hz > nyquist:
             raise ValueError(f"features.high_hz {self.features.high_hz} is above half the sample rate, {nyquist}")
@@ -144,7 +149,7 @@ def _config_folder() -> Any:
 
 def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("log_mel", "spectrogram")) or "config"
+    where = ".".join(str(part) for part in first["loc"] if part not in ("log_mel", "micro", "spectrogram")) or "config"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"unknown key {where}{more}"

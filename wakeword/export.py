@@ -14,6 +14,7 @@ from wakeword.audio import to_float, to_int16
 from wakeword.bundle import Card
 from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
+from wakeword.features.micro import MicroStream
 from wakeword.graph import build_graph
 from wakeword.model import WakeModel, folded_weights, stream_logits
 from wakeword.path import Paths, path_scores
@@ -55,10 +56,13 @@ def golden_signal(config: SystemConfig, seconds: float = 4.0) -> np.ndarray:
 def run_graph(graph: bytes, pcm: np.ndarray, chunk_samples: list[int]) -> np.ndarray:
     """Probabilities [T, K] of float32 pcm [N] fed in chunks whose lengths repeat `chunk_samples`."""
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    state, pieces, at, turn = np.zeros(session.get_inputs()[1].shape, np.float32), [], 0, 0
+    signal, carried = session.get_inputs()
+    front = MicroStream() if signal.name == "features" else None
+    state, pieces, at, turn = np.zeros(carried.shape, np.float32), [], 0, 0
     while at < len(pcm):
         chunk = pcm[None, at : at + chunk_samples[turn % len(chunk_samples)]]
-        probabilities, state = session.run(["probabilities", "next_state"], {"pcm": chunk, "state": state})
+        given = chunk if front is None else front.feed(chunk[0])[None]
+        probabilities, state = session.run(["probabilities", "next_state"], {signal.name: given, "state": state})
         pieces.append(probabilities[0])
         at, turn = at + chunk.shape[1], turn + 1
     return np.concatenate(pieces)

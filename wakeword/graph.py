@@ -3,6 +3,9 @@
     inputs   pcm [1, N] float32 in -1..1, N any multiple of the step; state [1, S] from the last call, at first zeros
     outputs  probabilities [1, N / step, K]; next_state [1, S]
 
+Features of kind micro are fixed-point code of a library, which no ONNX operators repeat bit for bit. Their graph has
+instead of pcm the input features [1, frames, F] float32, `frames` any multiple of the convolution's stride.
+
 The graph is built node by node rather than traced: torch's exporters fix the GRU's length or warn about it, and here
 every node is one the runtime is known to run fast.
 """
@@ -68,8 +71,11 @@ class GraphBuilder:
     def next_state(self, name: str, value: str) -> None:
         self._next[name] = value
 
-    def finish(self, probabilities: str, labels: int) -> onnx.GraphProto:
-        """The graph with its inputs and outputs: state parts are split off at its start and joined at its end."""
+    def finish(self, source: dict[str, list], probabilities: str, labels: int) -> onnx.GraphProto:
+        """The graph with its inputs (`source`: name and shape) and outputs.
+
+        State parts are split off at its start and joined at its end.
+        """
         sizes = [int(np.prod(shape)) for _, shape in self._states]
         flat = [self.reshape(self._next[name], [1, -1]) for name, _ in self._states]
         self.nodes.append(helper.make_node("Concat", flat, ["next_state"], axis=1))
@@ -79,7 +85,7 @@ class GraphBuilder:
         self.nodes.append(helper.make_node("Split", ["state", self.constant(sizes, np.int64)], parts, axis=1))
         for part, (name, shape) in zip(parts, self._states, strict=True):
             self.nodes.append(helper.make_node("Reshape", [part, self.constant(shape, np.int64)], [f"state_{name}"]))
-        inputs = {"pcm": [1, "N"], "state": [1, sum(sizes)]}
+        inputs = {**source, "state": [1, sum(sizes)]}
         outputs = {"probabilities": [1, "T", labels], "next_state": [1, sum(sizes)]}
         ends = [[_float_tensor(*item) for item in side.items()] for side in (inputs, outputs)]
         return helper.make_graph([*self.nodes, *body], "wakeword", *ends, self.constants)
@@ -92,10 +98,8 @@ def build_graph(
 
     With `paths` the head's outputs are phones, and the probabilities are the scores of paths through them.
     """
-    g, t = GraphBuilder(), tables(config)
-    frames = _energies(g, t)
-    if t.norm is not None:
-        frames = _running_norm(g, frames, t)
+    g = GraphBuilder()
+    source, frames = _frames(g, config)
     hidden, width = _convolution(g, frames, config, weights), config.model.conv_filters
     for i, units in enumerate(config.model.gru_units):
         hidden, width = _gru(g, g.reshape(hidden, [-1, 1, width]), i, units, weights), units
@@ -105,11 +109,20 @@ def build_graph(
         labels, probabilities = len(bias), g.node("Sigmoid", logits)
     else:
         labels, probabilities = paths.phrases, _path_scores(g, logits, paths)
-    graph = g.finish(g.reshape(probabilities, [1, -1, labels]), labels)
+    graph = g.finish(source, g.reshape(probabilities, [1, -1, labels]), labels)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def _frames(g: GraphBuilder, config: SystemConfig) -> tuple[dict[str, list], str]:
+    """The graph's input, and the feature frames [T, F] that are made of it."""
+    if config.features.kind == "micro":
+        return {"features": [1, "frames", config.features.bins]}, "features"
+    t = tables(config)
+    energies = _energies(g, t)
+    return {"pcm": [1, "N"]}, energies if t.norm is None else _running_norm(g, energies, t)
 
 
 def _energies(g: GraphBuilder, t: Tables) -> str:

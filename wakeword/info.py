@@ -69,23 +69,31 @@ def parameters(config: SystemConfig, phrases: int = 1, folded: bool = False) -> 
 
 
 def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
-    """Multiply-accumulates for one second of audio, by part. The DFT counts as the two matrix products of the graph."""
-    model, table = config.model, tables(config)
+    """Multiply-accumulates for one second of audio, by part. The DFT counts as the two matrix products of the graph.
+
+    Features of kind micro are not counted: they are a library's, in fixed point.
+    """
+    model = config.model
     frames_per_s = config.audio.sample_rate_hz / config.features.hop_samples
     steps_per_s = config.audio.sample_rate_hz / config.step_samples
     units = [model.conv_filters, *model.gru_units]
-    per_frame = {
-        "dft": len(table.used_bins()) * table.fft_samples,
-        "mel": 0 if table.mix is None else len(table.used_bins()) * table.bins,
-    }
     per_step = {
         "conv": model.conv_filters * config.features.bins * model.conv_kernel,
         "gru": sum(3 * h * (i + h) for i, h in pairwise(units)),
         "head": phrases * units[-1],
     }
-    return {name: round(macs * frames_per_s) for name, macs in per_frame.items()} | {
+    return {name: round(macs * frames_per_s) for name, macs in _front_end_macs(config).items()} | {
         name: round(macs * steps_per_s) for name, macs in per_step.items()
     }
+
+
+def _front_end_macs(config: SystemConfig) -> dict[str, int]:
+    """Multiply-accumulates for one frame."""
+    if config.features.kind == "micro":
+        return {}
+    t = tables(config)
+    bins = len(t.used_bins())
+    return {"dft": bins * t.fft_samples, "mel": 0 if t.mix is None else bins * t.bins}
 
 
 def _bundle_numbers(bundle: Bundle) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
 from wakeword.features import Tables, tables
+from wakeword.features.micro import frames
 
 BATCH_NORM_EPSILON = 1e-3
 
@@ -71,13 +72,24 @@ class FrontEnd(nn.Module):
         return torch.log((energy + rule.floor + hidden) / (mean + hidden) + rule.offset), sums[:, -1]
 
 
+class MicroFrontEnd(nn.Module):
+    """The same call for features of kind micro. What it carries is all of the stream, [B, N so far]: their own state
+    cannot be taken out of the library, and a training example is one call. `norm` comes back as it is."""
+
+    def forward(self, pcm: Tensor, carried: Tensor, norm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        pairs = zip(pcm.cpu().numpy(), carried.cpu().numpy(), strict=True)
+        made = np.stack([frames(new, before).T for new, before in pairs])
+        return torch.from_numpy(made).to(pcm.device), torch.cat([carried, pcm], dim=1), norm
+
+
 class WakeModel(nn.Module):
     """The whole chain from PCM to logits. `labels` is K, the number of phrases."""
 
     def __init__(self, config: SystemConfig, labels: int = 1) -> None:
         super().__init__()
         sizes, drop = config.model, config.model.dropout
-        self.front = FrontEnd(tables(config))
+        self.features = config.features
+        self.front = MicroFrontEnd() if config.features.kind == "micro" else FrontEnd(tables(config))
         self.conv = nn.Conv1d(config.features.bins, sizes.conv_filters, sizes.conv_kernel, sizes.conv_stride)
         self.conv_norm = nn.BatchNorm1d(sizes.conv_filters, eps=BATCH_NORM_EPSILON)
         inputs = (sizes.conv_filters, *sizes.gru_units[:-1])
@@ -88,12 +100,12 @@ class WakeModel(nn.Module):
 
     def zero_state(self, batch: int = 1) -> State:
         """The state at the start of a stream: zeros."""
-        t = self.front.tables
+        features = self.features
         history = self.conv.kernel_size[0] - self.conv.stride[0]
         return State(
-            torch.zeros(batch, len(t.window) - t.hop_samples),
-            torch.zeros(batch, t.bins + 1),
-            torch.zeros(batch, t.bins, history),
+            torch.zeros(batch, features.window_samples - features.hop_samples),
+            torch.zeros(batch, features.bins + 1),
+            torch.zeros(batch, features.bins, history),
             tuple(torch.zeros(1, batch, gru.hidden_size) for gru in self.gru),
         )
 

@@ -84,7 +84,25 @@ class LogMelConfig(Section):
         return self
 
 
-FeatureConfig = Annotated[SpectrogramConfig | LogMelConfig, Field(discriminator="kind")]
+class MicroConfig(Section):
+    """The fixed-point front end of microWakeWord; none of its numbers can be chosen."""
+
+    kind: Literal["micro"]
+
+    @property
+    def window_samples(self) -> int:
+        return 480
+
+    @property
+    def hop_samples(self) -> int:
+        return 160
+
+    @property
+    def bins(self) -> int:
+        return 40
+
+
+FeatureConfig = Annotated[SpectrogramConfig | LogMelConfig | MicroConfig, Field(discriminator="kind")]
 
 
 class ModelConfig(Section):

@@ -16,6 +16,7 @@ from wakeword.detector import Detection, Detector, Rule
 from wakeword.errors import BundleError
 from wakeword.gate import Gate, LevelRater, Rater, VadRater
 from wakeword.safety import check_session
+from wakeword.features.micro import MicroStream
 from wakeword.sections import DetectorConfig
 
 OnScore = Callable[[str, float, float, bool], None]
@@ -121,6 +122,10 @@ class WakeWord:
         other._last = other.on_score = None
         return other
 
+    def state_size(self) -> int:
+        """Numbers that the graph carries from call to call (of the first bundle)."""
+        return self._words[0].state_size
+
     def feed(self, pcm: np.ndarray) -> list[Detection]:
         """int16 or float32 mono [N] at `sample_rate_hz`, any N. Raises AudioError, and changes nothing, if unusable."""
         samples = to_float(pcm)
@@ -199,6 +204,9 @@ class _BundleStream:
         self._max_call = max(1, int(MAX_CALL_S * config.audio.sample_rate_hz) // self.step_samples) * self.step_samples
         self._session = session or _open_session(bundle)
         step_s = self.step_samples / config.audio.sample_rate_hz
+        signal, state = self._session.get_inputs()
+        self._input, self.state_size = signal.name, state.shape[1]
+        self._front = MicroStream() if config.features.kind == "micro" else None
         self.detectors = [
             Detector(rule.apply(config.detector, phrase, own, step_s))
             for phrase, own in zip(self.card.phrases, self.card.thresholds, strict=True)
@@ -213,7 +221,9 @@ class _BundleStream:
         self._steps = 0
         self._pending = np.zeros(0, np.float32)
         self._detector_states = [detector.zero_state() for detector in self.detectors]
-        self._state = np.zeros(self._session.get_inputs()[1].shape, np.float32)
+        if self._front:
+            self._front.reset()
+        self._state = np.zeros((1, self.state_size), np.float32)
 
     def latest_scores(self) -> list[float]:
         return [state.score for state in self._detector_states]
@@ -237,7 +247,8 @@ class _BundleStream:
         return np.concatenate(pieces) if pieces else np.zeros((0, len(self.card.phrases)), np.float32)
 
     def _call(self, samples: np.ndarray) -> np.ndarray:
-        inputs = {"pcm": samples[None], "state": self._state}
+        signal = self._front.feed(samples) if self._front else samples
+        inputs = {self._input: signal[None], "state": self._state}
         probabilities, self._state = self._session.run(["probabilities", "next_state"], inputs)
         return probabilities[0]
 

@@ -26,7 +26,7 @@ VERBS = {
     "corpora": "List and download open recordings to make examples of.",
     "evaluate": "Measure a bundle's misses and false accepts.",
     "calibrate": "Set a bundle's threshold by recordings without the word.",
-    "export": "Write a bundle as an ONNX graph, or as C for a device.",
+    "export": "Write a bundle as ONNX alone, as C, for ESPHome, or as a web page.",
     "listen": "Listen to a microphone, a wav file or stdin.",
     "models": "List the models that come with the package, or get one.",
     "serve": "Listen for Home Assistant (Wyoming) and in a web page.",
@@ -45,6 +45,9 @@ EXTRA_OF_MODULE = {
     "websockets": "serve",
     "wyoming": "serve",
     "ray": "cluster",
+    "flatbuffers": "firmware",
+    "pymicro_features": "firmware",
+    "tflite_micro": "firmware",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 UsageError = typer.BadParameter.__base__  # whether typer stands on click or on its own copy of it

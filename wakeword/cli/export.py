@@ -1,4 +1,4 @@
-"""`wakeword export`: a bundle to the streaming ONNX graph, checked against torch, or to C, checked bit for bit."""
+"""`wakeword export`: a bundle as its ONNX graph alone, as code for a device, or as a page for a browser."""
 
 from __future__ import annotations
 
@@ -8,41 +8,57 @@ from typing import Annotated
 
 import typer
 
+
 MAX_AUDIO_S = 600  # of --audio: ten minutes say what is to be said, and every step of them is computed in numpy
 
 
 class Target(StrEnum):
-    """What to write."""
+    """What a bundle can be turned into."""
 
     ONNX = "onnx"
     C = "c"
     ARDUINO = "arduino"
     ESP_IDF = "esp-idf"
     ZEPHYR = "zephyr"
+    ESPHOME = "esphome"
+    WEB = "web"
 
 
 def command(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    out: Annotated[Path, typer.Option(help="The .onnx file, or the folder for a device, to write.")],
-    to: Annotated[Target, typer.Option(help="A graph, or code for a device.")] = Target.ONNX,
-    audio: Annotated[
-        Path | None, typer.Option(help="Device: a recording, or folder of them, to calibrate and compare with.")
+    out: Annotated[Path, typer.Option(help="The .onnx file, or the package's folder, to write.")],
+    to: Annotated[Target, typer.Option("--to", help="What to write.")] = Target.ONNX,
+    onnxruntime_web: Annotated[
+        Path | None, typer.Option(help="For web: the folder of the npm package onnxruntime-web.")
     ] = None,
-    flash_kb: Annotated[float, typer.Option(help="Device: refuse what needs more flash.", min=1)] = 40,
-    ram_kb: Annotated[float, typer.Option(help="Device: refuse what needs more RAM.", min=1)] = 8,
-    emulate: Annotated[bool, typer.Option(help="Device: prove it on emulated boards, too, and count there.")] = False,
+    audio: Annotated[
+        Path | None, typer.Option(help="For C: a recording, or folder of them, to calibrate and compare with.")
+    ] = None,
+    flash_kb: Annotated[float, typer.Option(help="For C: refuse what needs more flash.", min=1)] = 40,
+    ram_kb: Annotated[float, typer.Option(help="For C: refuse what needs more RAM.", min=1)] = 8,
+    emulate: Annotated[bool, typer.Option(help="For C: prove it on emulated boards, too, and count there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Write a bundle as an ONNX graph, or as C that is proven, here and now, to compute what Python computes."""
+    """Write a bundle for somewhere else: its ONNX graph, C for a device, an ESPHome model, or a page that listens.
+
+    The graph is compared with torch, code with its integer twin, here and now; what differs is not written.
+    """
+    from wakeword.errors import WakewordError
+
+    if onnxruntime_web and to is not Target.WEB:
+        raise WakewordError("--onnxruntime-web: got it without --to web")
     if to is Target.ONNX:
-        _graph(bundle, out, as_json)
+        facts, text = _onnx(bundle, out)
+    elif to is Target.ESPHOME:
+        facts, text = _esphome(bundle, out)
+    elif to is Target.WEB:
+        facts, text = _web(bundle, out, onnxruntime_web)
     else:
-        _device(bundle, to.value, out, (flash_kb, ram_kb), audio, emulate, as_json)
+        facts, text = _device(bundle, to.value, out, (flash_kb, ram_kb), audio, emulate)
+    print(_json(facts) if as_json else text)
 
 
-def _graph(bundle: Path, out: Path, as_json: bool) -> None:
-    import json
-
+def _onnx(bundle: Path, out: Path) -> tuple[dict, str]:
     from wakeword.bundle import read_bundle
     from wakeword.errors import BundleError
     from wakeword.export import PARITY_TOLERANCE, export
@@ -55,9 +71,28 @@ def _graph(bundle: Path, out: Path, as_json: bool) -> None:
     graph, _, _ = export(model_from_weights(opened.card.config, opened.weights()), opened.card)
     write_bytes(out, graph)
     facts = {"path": str(out), "bytes": len(graph), "parity_tolerance": PARITY_TOLERANCE}
-    print(
-        json.dumps(facts) if as_json else f"wrote {out}: {len(graph)} bytes, equal to torch within {PARITY_TOLERANCE}"
+    return facts, f"wrote {out}: {len(graph)} bytes, equal to torch within {PARITY_TOLERANCE}"
+
+
+def _esphome(bundle: Path, out: Path) -> tuple[dict, str]:
+    from dataclasses import asdict
+
+    from firmware_export.esphome import export_esphome
+
+    r = export_esphome(bundle, out)
+    return asdict(r), (
+        f"wrote {r.manifest}: a model of {r.model_bytes} bytes, {r.operators} operators, {r.variables} variables, "
+        f"arena {r.arena_bytes} bytes ({r.arena_measured_bytes} measured). In {r.steps_checked} steps TensorFlow Lite "
+        f"Micro gave what the twin gives; both are {r.mean_distance:.4f} from the float model in the mean, "
+        f"{r.largest_distance:.3f} at most"
     )
+
+
+def _web(bundle: Path, out: Path, onnxruntime_web: Path | None) -> tuple[dict, str]:
+    from wakeword.web import export_web
+
+    facts = export_web(bundle, out, onnxruntime_web)
+    return facts, f"wrote {out}: {facts['files']} files, {facts['bytes']} bytes; serve it: {facts['serve']}"
 
 
 def _device(
@@ -67,16 +102,13 @@ def _device(
     limits_kb: tuple[float, float],
     audio: Path | None,
     emulate: bool,
-    as_json: bool,
-) -> None:
-    import json
-
+) -> tuple[dict, str]:
     from firmware_export.device import export_device
     from wakeword.bundle import read_bundle
 
     heard = None if audio is None else _recordings(audio, read_bundle(bundle).card.config.audio.sample_rate_hz)
     report = export_device(bundle, target, out, *limits_kb, heard, emulated=emulate)
-    print(json.dumps({"path": str(out), **report}) if as_json else _summary(out, report))
+    return {"path": str(out), **report}, _summary(out, report)
 
 
 def _summary(out: Path, report: dict) -> str:
@@ -117,3 +149,9 @@ def _recordings(path: Path, sample_rate_hz: int):
     if not pieces:
         raise AudioError(f"--audio: got {path}, which holds no recordings, expected at least one")
     return np.concatenate(pieces)
+
+
+def _json(facts: dict) -> str:
+    import json
+
+    return json.dumps(facts, ensure_ascii=False)

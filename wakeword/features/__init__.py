@@ -1,8 +1,9 @@
 """Front ends: PCM in, feature frames out, a frame as soon as its window is full.
 
-Both front ends are the same few operations with other tables: window, DFT, power, an optional mix of bins into bands,
-an optional running normalisation. `Tables` holds the numbers; torch (model.py), ONNX (export.py) and C read them from
-here, and `compute` below is the plain definition that all of them are tested against.
+Two of them are the same few operations with other tables: window, DFT, power, an optional mix of bins into bands, an
+optional running normalisation. `Tables` holds the numbers; torch (model.py), ONNX (export.py) and C read them from
+here, and `compute` below is the plain definition that all of them are tested against. A third one, micro.py, has no
+tables: it is fixed-point code of microWakeWord, called as a library wherever features are needed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wakeword.config import SystemConfig
+from wakeword.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,11 @@ class FeatureState:
 
 
 def tables(config: SystemConfig) -> Tables:
-    """The tables of the configured front end."""
+    """The tables of the configured front end. Raises ConfigError for micro, which has none."""
     from wakeword.features import log_mel, spectrogram
+
+    if config.features.kind == "micro":
+        raise ConfigError("features.kind: got micro, which is fixed-point code of a library, expected one with tables")
 
     module = {"spectrogram": spectrogram, "log_mel": log_mel}[config.features.kind]
     return module.tables(config.features, config.audio.sample_rate_hz)
