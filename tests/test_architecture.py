@@ -63,7 +63,7 @@ HEAVY = {
     "sounddevice": set(),
     "espeakng_loader": set(),
     "ray": set(),
-    "starlette": {"wakeword.serve.guard", "wakeword.serve.web", "wakeword.serve.folders", "wakeword.serve.live"},
+    "starlette": {"wakeword.serve.guard", "wakeword.serve.live", "wakeword.serve.web"},
     "uvicorn": {"wakeword.serve.http"},
     "wyoming": {"wakeword.serve.conversation", "wakeword.serve.framing", "wakeword.serve.wyoming"},
 }
