@@ -72,6 +72,7 @@ def write_shards(
         if (out / JOURNAL_NAME).exists():
             raise DataError(f"{out}: got an unfinished dataset of single files, expected an empty folder")
         jobs = list(_jobs(description["examples"], shard_examples))
+        _sweep(out)
         notes = _noted(out, jobs)
         missing = [job for job in jobs if job.path not in notes]
         written = engine(partial(write_shard, out.absolute(), codec), clips, ((job,) for job in missing), workers)
@@ -79,6 +80,7 @@ def write_shards(
             notes[note["path"]] = note
             if progress:
                 progress(len(notes), len(jobs))
+        _sweep(out)
         _finish(out, clips, description, jobs, notes)
     return description
 
@@ -89,10 +91,14 @@ def _jobs(examples: dict[str, int], shard_examples: int) -> Iterator[Job]:
             yield Job(split, number, first, min(first + shard_examples, count))
 
 
-def _noted(out: Path, jobs: list[Job]) -> dict[str, dict[str, Any]]:
-    """Notes of the shards that are there and whole, by path. Sweeps up what an earlier run left half-written."""
+def _sweep(out: Path) -> None:
+    """Removes what workers that were killed left half-written, in an earlier run or in this one."""
     for left_over in (*out.glob(".*.part"), *(out / NOTES_NAME).glob(".*.part")):
         left_over.unlink()
+
+
+def _noted(out: Path, jobs: list[Job]) -> dict[str, dict[str, Any]]:
+    """Notes of the shards that are there and whole, by path."""
     notes = {}
     for job in jobs:
         try:
