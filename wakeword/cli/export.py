@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-
 MAX_AUDIO_S = 600  # of --audio: ten minutes say what is to be said, and every step of them is computed in numpy
 
 
