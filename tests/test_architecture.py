@@ -32,7 +32,8 @@ FLOORS = (
     {"audio", "path", "safety"},
     {"capture", "clips", "detector", "features", "gate", "prefetch"},
     {"bundle", "graph", "labels", "metrics", "shards", "sources"},
-    {"batches", "checkpoint", "info", "microphone", "model", "stream"},
+    {"batches", "bundle_stream", "checkpoint", "info", "microphone", "model"},
+    {"stream"},
     {"actions", "chime", "export", "hardness", "hits", "listener", "run", "trials", "validate", "web", "webhook"},
     {"backbone", "evaluation"},
     {"enroll", "train"},
@@ -62,7 +63,7 @@ HEAVY = {
     "sounddevice": set(),
     "espeakng_loader": set(),
     "ray": set(),
-    "starlette": {"wakeword.serve.guard", "wakeword.serve.web", "wakeword.serve.folders", "wakeword.serve.live"},
+    "starlette": {"wakeword.serve.guard", "wakeword.serve.live", "wakeword.serve.web"},
     "uvicorn": {"wakeword.serve.http"},
     "wyoming": {"wakeword.serve.conversation", "wakeword.serve.framing", "wakeword.serve.wyoming"},
 }

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from wakeword.audio import to_float
 from wakeword.bundle import Bundle, read_bundle
+from wakeword.bundle_stream import BundleStream, OnScore
 from wakeword.capture import Capture, Recorder
-from wakeword.config import SystemConfig
-from wakeword.detector import Detection, Detector, Rule
+from wakeword.detector import Detection, Rule
 from wakeword.errors import BundleError
-from wakeword.features.micro import MicroStream
 from wakeword.gate import Gate, LevelRater, Rater, VadRater
-from wakeword.safety import check_session
 from wakeword.sections import DetectorConfig
-
-OnScore = Callable[[str, float, float, bool], None]
-MAX_CALL_S = 10.0  # longer input is run in pieces, so that memory stays bounded
 
 
 def load(
@@ -72,7 +66,7 @@ class WakeWord:
             raise BundleError(f"load: got bundles at {sorted(rates)} Hz, expected one sample rate")
         self.sample_rate_hz: int = rates.pop()
         rule = rule if isinstance(rule, Rule) else Rule(rule)
-        self._words = [_BundleStream(bundle, rule) for bundle in bundles]
+        self._words = [BundleStream(bundle, rule) for bundle in bundles]
         unknown = set(rule.threshold if isinstance(rule.threshold, Mapping) else ()) - set(self.phrases)
         if unknown:
             raise BundleError(f"threshold: got {min(unknown)!r}, expected one of the phrases {self.phrases}")
@@ -123,6 +117,7 @@ class WakeWord:
         other._last = other.on_score = None
         return other
 
+    @property
     def state_size(self) -> int:
         """Numbers that the graph carries from call to call (of the first bundle)."""
         return self._words[0].state_size
@@ -194,87 +189,6 @@ class WakeWord:
         return times_s, np.concatenate(curves, axis=1)
 
 
-class _BundleStream:
-    """One bundle's session, state and detectors."""
-
-    def __init__(self, bundle: Bundle, rule: Rule, session: onnxruntime.InferenceSession | None = None):
-        self._bundle, self._rule = bundle, rule
-        self.card, config = bundle.card, bundle.card.config
-        self.step_samples = config.step_samples
-        self.warmup_steps = -(-config.receptive_samples // config.step_samples) - 1
-        self._max_call = max(1, int(MAX_CALL_S * config.audio.sample_rate_hz) // self.step_samples) * self.step_samples
-        self._session = session or _open_session(bundle)
-        step_s = self.step_samples / config.audio.sample_rate_hz
-        signal, state = self._session.get_inputs()
-        self._input, self.state_size = signal.name, state.shape[1]
-        self._front = MicroStream() if config.features.kind == "micro" else None
-        self.detectors = [
-            Detector(rule.apply(config.detector, phrase, own, step_s))
-            for phrase, own in zip(self.card.phrases, self.card.thresholds, strict=True)
-        ]
-        self.reset()
-
-    def fresh(self) -> _BundleStream:
-        """The same model at the start of another stream."""
-        return _BundleStream(self._bundle, self._rule, self._session)
-
-    def reset(self) -> None:
-        self._steps = 0
-        self._pending = np.zeros(0, np.float32)
-        self._detector_states = [detector.zero_state() for detector in self.detectors]
-        if self._front:
-            self._front.reset()
-        self._state = np.zeros((1, self.state_size), np.float32)
-
-    def latest_scores(self) -> list[float]:
-        return [state.score for state in self._detector_states]
-
-    def feed(self, samples: np.ndarray, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
-        if len(self._pending):
-            samples = np.concatenate([self._pending, samples])
-        whole = len(samples) // self.step_samples * self.step_samples
-        self._pending = samples[whole:].copy()
-        return self._decide(self.run(samples[:whole]), gate, on_score) if whole else []
-
-    def flush(self, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
-        missing = -len(self._pending) % self.step_samples
-        return self.feed(np.zeros(missing, np.float32), gate, on_score)
-
-    def run(self, samples: np.ndarray) -> np.ndarray:
-        """Probabilities [T, K] of a whole number of steps; moves the network's state on."""
-        if 0 < len(samples) <= self._max_call:
-            return self._call(samples)
-        pieces = [self._call(samples[at : at + self._max_call]) for at in range(0, len(samples), self._max_call)]
-        return np.concatenate(pieces) if pieces else np.zeros((0, len(self.card.phrases)), np.float32)
-
-    def _call(self, samples: np.ndarray) -> np.ndarray:
-        signal = self._front.feed(samples) if self._front else samples
-        inputs = {self._input: signal[None], "state": self._state}
-        probabilities, self._state = self._session.run(["probabilities", "next_state"], inputs)
-        return probabilities[0]
-
-    def _decide(self, probabilities: np.ndarray, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
-        detections = []
-        for row in probabilities.tolist():
-            self._steps += 1
-            listens = self._steps > self.warmup_steps and (not gate or gate.is_open(self._steps * self.step_samples))
-            for k, detector in enumerate(self.detectors):
-                heard = row[k] if listens else 0.0
-                score, self._detector_states[k] = detector.step(heard, self._detector_states[k])
-                if score is not None:
-                    detections.append(self._detection(k, score))
-                if on_score:
-                    on_score(self.card.phrases[k], self._now_s(), self._detector_states[k].score, score is not None)
-        return detections
-
-    def _now_s(self) -> float:
-        return self._steps * self.step_samples / self.card.config.audio.sample_rate_hz
-
-    def _detection(self, k: int, score: float) -> Detection:
-        end_s = self._now_s()
-        return Detection(self.card.phrases[k], max(0.0, end_s - self.card.phrase_s[k]), end_s, score)
-
-
 def _gate(min_level_dbfs: float | None, vad_threshold: float | None, sample_rate_hz: int) -> Gate | None:
     raters: list[Rater] = []
     if min_level_dbfs is not None:
@@ -282,26 +196,3 @@ def _gate(min_level_dbfs: float | None, vad_threshold: float | None, sample_rate
     if vad_threshold is not None:
         raters.append(VadRater(vad_threshold, sample_rate_hz))
     return Gate(raters, sample_rate_hz) if raters else None
-
-
-def _silence(config: SystemConfig) -> np.ndarray:
-    """One step of what the graph takes: samples [1, N], or feature frames [1, T, F]."""
-    micro = config.features.kind == "micro"
-    shape = (config.model.conv_stride, config.features.bins) if micro else (config.step_samples,)
-    return np.zeros((1, *shape), np.float32)
-
-
-def _open_session(bundle: Bundle) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # the graph is too small to share out
-    options.log_severity_level = 3
-    graph = bundle.graph()
-    try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no base class but Exception
-        raise BundleError(f"{bundle.path}: model.onnx cannot be loaded: {str(error).splitlines()[0]}") from None
-    found = session.get_modelmeta().custom_metadata_map.get("fingerprint")
-    if found != bundle.card.fingerprint():
-        raise BundleError(f"{bundle.path}: model.onnx was made for other features or phrases than model.json says")
-    check_session(session, _silence(bundle.card.config), len(bundle.card.phrases), bundle.path)
-    return session

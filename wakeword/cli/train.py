@@ -65,14 +65,7 @@ def command(
     from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
 
     hard = [folder for one in hard_negatives or [] for folder in wrong_hits(one)]
-    added = {
-        "activates": takes,
-        "negatives": negatives,
-        "near_misses": hard,
-        "backgrounds": backgrounds,
-        "rooms": rooms,
-    }
-    added = {kind: folders for kind, folders in added.items() if folders}
+    added = _added(activates=takes, negatives=negatives, near_misses=hard, backgrounds=backgrounds, rooms=rooms)
     _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(added))
     limits = {"max_minutes": max_minutes, "max_steps": max_steps, "target_fa_per_hour": target_fa_per_hour}
     settings = _settings(config, quick, not (clips or data), bool(takes), bool(hard), limits)
@@ -85,6 +78,11 @@ def command(
         examples = rendered(opened, settings, workers)
     out = out or Path("models") / folder_name(" ".join(examples.phrases))
     train_bundle(settings, examples, out, report, start_from)
+
+
+def _added(**folders: list[Path] | None) -> dict[str, list[Path]]:
+    """By kind, those that were given."""
+    return {kind: given for kind, given in folders.items() if given}
 
 
 def _settings(name: str, quick: bool, spoken: bool, takes: bool, hard: bool, limits: dict[str, float | None]) -> Config:

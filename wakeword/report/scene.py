@@ -11,6 +11,7 @@ import numpy as np
 from wakeword.clips import Event
 from wakeword.detector import Detection, smooth
 from wakeword.files import write_bytes
+from wakeword.sections import DetectorConfig
 from wakeword.stream import WakeWord
 
 SAID, SCORE, HEARD, WAVE = "#b9d7ea", "#1b4965", "#c1121f", "#8d99ae"
@@ -42,13 +43,7 @@ def draw_scene(
             axes.axvspan(event.start_sample / rate, event.end_sample / rate, color=SAID, label=label, zorder=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0)
-    bottom.plot(
-        times_s,
-        smooth(probabilities[:, 0], rule.smoothing_steps, rule.patience_steps),
-        color=SCORE,
-        linewidth=1,
-        label="score",
-    )
+    bottom.plot(times_s, _scores(probabilities[:, 0], rule), color=SCORE, linewidth=1, label="score")
     bottom.axhline(rule.threshold, color=HEARD, linewidth=0.8, linestyle="--", label=f"threshold {rule.threshold:.2f}")
     hits = ([d.end_s for d in detections], [min(d.score, 1.0) for d in detections])
     bottom.plot(*hits, "v", color=HEARD, markersize=8, label="detection", clip_on=False)
@@ -60,3 +55,7 @@ def draw_scene(
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")
     write_bytes(Path(path), drawn.getvalue())
+
+
+def _scores(probabilities: np.ndarray, rule: DetectorConfig) -> np.ndarray:
+    return smooth(probabilities, rule.smoothing_steps, rule.patience_steps)

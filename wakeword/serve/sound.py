@@ -14,7 +14,7 @@ from wakeword.errors import ServeError
 from wakeword.stream import WakeWord
 
 RATES_HZ = (4000, 192_000)
-WIDTHS_BYTES = (1, 2, 3, 4)
+WIDEST_BYTES = 4
 MOST_CHANNELS = 16
 SLICE_S = 1.0
 OnHeard = Callable[[str, Detection], None]  # (who, what)
@@ -31,7 +31,7 @@ class Format:
 
     def __post_init__(self) -> None:
         _check("rate", self.rate_hz, *RATES_HZ)
-        _check("width", self.width_bytes, WIDTHS_BYTES[0], WIDTHS_BYTES[-1])
+        _check("width", self.width_bytes, 1, WIDEST_BYTES)
         _check("channels", self.channels, 1, MOST_CHANNELS)
 
 
