@@ -85,11 +85,12 @@ def node(script: str, given: object) -> object:
 
 
 @needs_node
-@pytest.mark.parametrize("rearm_ratio", [None, 0.5, 1.0])
-def test_the_pages_detector_decides_as_pythons(rearm_ratio: float | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("rearm_ratio", "patience"), [(None, 1), (0.5, 1), (1.0, 2), (0.9, 4)])
+def test_the_pages_detector_decides_as_pythons(rearm_ratio: float | None, patience: int) -> None:
     rng = np.random.default_rng(4)
     curve = np.clip(np.repeat(rng.random(400), 5) + 0.1 * rng.standard_normal(2000), 0, 1).astype(np.float32).tolist()
-    rule = {"threshold": 0.55, "smoothing_steps": 3, "refractory_steps": 12, "rearm_ratio": rearm_ratio}
+    rule = {"threshold": 0.55, "smoothing_steps": 3, "refractory_steps": 12}
+    rule |= {"rearm_ratio": rearm_ratio, "patience_steps": patience}
     detector = Detector(DetectorConfig(**rule))
     state, expected = detector.zero_state(), []
     for probability in curve:

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 
 from wakeword.bundle import Bundle
+from wakeword.config import SystemConfig
 from wakeword.detector import Detection, Detector, Rule
 from wakeword.errors import BundleError
 from wakeword.features.micro import MicroStream
@@ -99,6 +100,13 @@ class BundleStream:
         return Detection(self.card.phrases[k], max(0.0, end_s - self.card.phrase_s[k]), end_s, score)
 
 
+def _silence(config: SystemConfig) -> np.ndarray:
+    """One step of what the graph takes: samples [1, N], or feature frames [1, T, F]."""
+    micro = config.features.kind == "micro"
+    shape = (config.model.conv_stride, config.features.bins) if micro else (config.step_samples,)
+    return np.zeros((1, *shape), np.float32)
+
+
 def _open_session(bundle: Bundle) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # the graph is too small to share out
@@ -111,5 +119,5 @@ def _open_session(bundle: Bundle) -> onnxruntime.InferenceSession:
     found = session.get_modelmeta().custom_metadata_map.get("fingerprint")
     if found != bundle.card.fingerprint():
         raise BundleError(f"{bundle.path}: model.onnx was made for other features or phrases than model.json says")
-    check_session(session, bundle.card.config.step_samples, len(bundle.card.phrases), bundle.path)
+    check_session(session, _silence(bundle.card.config), len(bundle.card.phrases), bundle.path)
     return session

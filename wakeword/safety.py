@@ -133,16 +133,20 @@ def check_graph(content: bytes, path: Path) -> None:
         raise BundleError(f"{path}: {error}") from None
 
 
-def check_session(session: Any, step_samples: int, phrases: int, path: Path) -> None:
-    """Runs an opened graph on one step of silence: what is wrong with it comes out before anybody relies on it."""
+def check_session(session: Any, signal: np.ndarray, phrases: int, path: Path) -> None:
+    """Runs an opened graph on one step of silence: what is wrong with it comes out before anybody relies on it.
+
+    `signal` is that step: samples float32 [1, N], or features float32 [1, T, F] of a graph that takes those.
+    """
+    source = "pcm" if signal.ndim == 2 else "features"
     ends = {end.name: end.shape for end in (*session.get_inputs(), *session.get_outputs())}
     size = ends.get("state", [None])[-1]
-    known = list(ends) == ["pcm", "state", "probabilities", "next_state"]
+    known = list(ends) == [source, "state", "probabilities", "next_state"]
     if not known or not isinstance(size, int) or not 0 < size <= LARGEST_STATE:
         raise BundleError(f"{path}: model.onnx has inputs and outputs {ends}, expected those of a wake word")
     state = np.zeros((1, size), np.float32)
     try:
-        outputs = session.run(list(ends)[2:], {"pcm": np.zeros((1, step_samples), np.float32), "state": state})
+        outputs = session.run(list(ends)[2:], {source: signal, "state": state})
     except Exception as error:  # onnxruntime's errors share no base class but Exception
         raise BundleError(f"{path}: model.onnx cannot be run: {str(error).splitlines()[0]}") from None
     probabilities, next_state = outputs

@@ -138,6 +138,9 @@ def _check_bundle(bundle: Bundle) -> None:
             f"{bundle.path}: got features.kind {card.config.features.kind}, expected micro, which is what ESPHome's "
             "microphones compute: wakeword train PHRASE --config micro_esphome"
         )
+    if card.config.detector.patience_steps != 1:
+        steps = card.config.detector.patience_steps
+        raise BundleError(f"{bundle.path}: got detector.patience_steps {steps}, expected 1: ESPHome knows no patience")
     if len(card.phrases) != 1:
         raise BundleError(f"{bundle.path}: got {len(card.phrases)} phrases, expected 1: ESPHome loads a model a phrase")
 

@@ -1,6 +1,6 @@
 // From probabilities to detections: wakeword/detector.py, line by line, and the bookkeeping of wakeword/stream.py.
 
-/** The rule for one word. `rule`: {threshold, smoothing_steps, refractory_steps, rearm_ratio or null}. */
+/** The rule for one word: the keys of `wakeword.sections.DetectorConfig`; rearm_ratio may be null. */
 export class Detector {
   constructor(rule) {
     this.rule = rule;
@@ -10,6 +10,7 @@ export class Detector {
 
   reset() {
     this.recent = new Array(this.rule.smoothing_steps).fill(0);
+    this.means = new Array(this.rule.patience_steps - 1).fill(0);
     this.since = null;
     this.armed = true;
   }
@@ -18,7 +19,9 @@ export class Detector {
   step(probability) {
     this.recent.shift();
     this.recent.push(probability);
-    const score = this.recent.reduce((sum, value) => sum + value, 0) / this.recent.length;
+    const mean = this.recent.reduce((sum, value) => sum + value, 0) / this.recent.length;
+    const score = Math.min(...this.means, mean);
+    if (this.means.length) this.means = [...this.means.slice(1), mean];
     this.since = this.since === null ? null : this.since + 1;
     const armed = this.armed || score < this.rearmBelow;
     const rested = this.since === null || this.since > this.rule.refractory_steps;
