@@ -123,6 +123,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--config", default="default")
     parser.add_argument("--start-from", type=Path, help="a backbone that has not heard the words")
     parser.add_argument("--max-steps", type=int)
+    parser.add_argument("--voice", action="append", help="of `train`, instead of espeak; repeatable")
     parser.add_argument("--name", default="typed", help="of the bundles' folders, to keep several")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

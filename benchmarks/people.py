@@ -96,6 +96,8 @@ def train(word: str, clips: Path, bundle: Path, arguments: argparse.Namespace) -
         options += [
             part for kind in ("negatives", "backgrounds", "rooms") for part in (f"--{kind}", clips / "real" / kind)
         ]
+    for voice in arguments.voice or []:
+        options += ["--voice", voice]
     if arguments.takes:
         options += ["--takes", clips / "takes"]
     run("train", word, *options)
@@ -133,6 +135,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--config", default="default")
     parser.add_argument("--start-from", type=Path, help="a backbone that has not heard the word")
     parser.add_argument("--max-steps", type=int)
+    parser.add_argument("--voice", action="append", help="of `train`, instead of espeak; repeatable")
     parser.add_argument("--name", help="of the bundle's folder, to keep several")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
