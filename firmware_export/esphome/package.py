@@ -25,6 +25,7 @@ from wakeword.files import write_bytes
 
 MINIMUM_ESPHOME = "2024.7.0"  # the first with version 2 of the manifest
 HIGHEST_CUTOFF = 0.95
+ROOMY_ARENA_BYTES = 1 << 20
 SCRATCH_BYTES = 256  # Espressif's own kernel of the depthwise convolution asks for 32 each; TFLM's for none
 MEASURE = """
 import sys
@@ -157,7 +158,7 @@ def _run_checked(content: bytes, program: Program, frames: np.ndarray) -> tuple[
     stride = program.source.shape[1]
     steps = to_int8(frames[: len(frames) // stride * stride]).reshape(-1, *program.source.shape)
     arena = measured_arena(content)
-    runtime = open_runtime(content, arena)
+    runtime = open_runtime(content, ROOMY_ARENA_BYTES)  # in this process nothing may be written past its end
     twin, outputs = Twin(program), []
     for step in steps:
         runtime.set_input(step, 0)
