@@ -40,7 +40,10 @@ def main() -> int:
     arguments = _arguments()
     rows = [json.loads(line) for line in (arguments.audio / "manifest.jsonl").read_text("utf-8").splitlines()]
     by_name = {Path(row["path"]).name: row for row in rows if row["set"] == people.TAKES_SET}
-    results = {word: measure(word, rows, by_name, arguments) for word in arguments.words.split(",")}
+    results = {}
+    for word in arguments.words.split(","):
+        results[word] = measure(word, rows, by_name, arguments)
+        print(f"{word}: {json.dumps(results[word])}", file=sys.stderr, flush=True)
     means = {
         f"{snr}_{rate}": round(float(np.mean([found["missed"][snr][rate]["share"] for found in results.values()])), 4)
         for snr in map(_name, SNRS_DB)
