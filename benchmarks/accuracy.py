@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -56,11 +55,7 @@ def main() -> int:
 
 def measure(word: str, rows: list[dict], by_name: dict[str, dict], arguments: argparse.Namespace) -> dict[str, Any]:
     """One word: misses by SNR and rate with their intervals, and by the callers' traits in quiet."""
-    clips = arguments.work / word / f"clips_{arguments.takes}"
-    if not (clips / "ready").exists():
-        shutil.rmtree(clips, ignore_errors=True)
-        people.lay_out(rows, arguments.audio, clips, word, arguments.takes)
-        (clips / "ready").touch()
+    clips = people.laid_out(rows, arguments, word)
     bundle = arguments.work / word / f"{arguments.name}_{arguments.takes}"
     if not (bundle / CARD).exists():
         people.train(word, clips, bundle, arguments)

@@ -23,7 +23,7 @@ sys.path[0] = str(ROOT)  # instead of this folder, whose synth.py is not the pac
 from benchmarks.athena import HELD_OUT_NOISE, HELD_OUT_SPEECH, run  # noqa: E402
 from benchmarks.people import lay_out  # noqa: E402
 from wakeword.bundle import READY, read_bundle, write_bundle  # noqa: E402
-from wakeword.cli.train import folder_name  # noqa: E402
+from wakeword.files import folder_name  # noqa: E402
 
 PHRASES = ("hey computer", "computer", "activate", "hey jarvis", "okay nabu")
 TARGET_FA_PER_HOUR = 0.5

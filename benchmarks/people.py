@@ -33,17 +33,23 @@ def main() -> int:
     arguments = _arguments()
     rows = [json.loads(line) for line in (arguments.audio / "manifest.jsonl").read_text("utf-8").splitlines()]
     word, work = arguments.word, arguments.work / arguments.word
-    clips = work / f"clips_{arguments.takes}"
-    if not (clips / "ready").exists():
-        shutil.rmtree(clips, ignore_errors=True)
-        lay_out(rows, arguments.audio, clips, word, arguments.takes)
-        (clips / "ready").touch()
+    clips = laid_out(rows, arguments, word)
     bundle = work / f"{arguments.name or ('fresh' if arguments.fresh else 'real')}_{arguments.takes}"
     train(word, clips, bundle, arguments)
     result = {"word": word, "takes": arguments.takes, "fresh": arguments.fresh}
     result |= {name: hear(bundle, clips / "test", name, snr) for name, snr in (("clean", None), ("10_db", SNR_DB))}
     print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))
     return 0
+
+
+def laid_out(rows: list[dict], arguments: argparse.Namespace, word: str) -> Path:
+    """The word's clips, as `lay_out` leaves them: made once."""
+    clips = arguments.work / word / f"clips_{arguments.takes}"
+    if not (clips / "ready").exists():
+        shutil.rmtree(clips, ignore_errors=True)
+        lay_out(rows, arguments.audio, clips, word, arguments.takes)
+        (clips / "ready").touch()
+    return clips
 
 
 def lay_out(rows: list[dict], audio: Path, clips: Path, word: str, takes: int) -> None:

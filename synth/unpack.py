@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from wakeword.errors import DataError
 
@@ -36,13 +37,7 @@ def _untar(archive: Path, folder: Path) -> None:
         for member in tar:
             if not (member.isfile() or member.isdir()):
                 raise _refused(archive, member.name, "neither a file nor a folder")
-            target = _inside(archive, folder, member.name)
-            if member.isdir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tar.extractfile(member) as source, open(target, "wb") as file:
-                shutil.copyfileobj(source, file, 1 << 20)
+            _write(_inside(archive, folder, member.name), None if member.isdir() else tar.extractfile(member))
 
 
 def _unzip(archive: Path, folder: Path) -> None:
@@ -50,13 +45,15 @@ def _unzip(archive: Path, folder: Path) -> None:
         for info in found.infolist():
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise _refused(archive, info.filename, "a link")
-            target = _inside(archive, folder, info.filename)
-            if info.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with found.open(info) as source, open(target, "wb") as file:
-                shutil.copyfileobj(source, file, 1 << 20)
+            _write(_inside(archive, folder, info.filename), None if info.is_dir() else found.open(info))
+
+
+def _write(target: Path, content: IO[bytes] | None) -> None:
+    """A file of that content; without any, a folder."""
+    (target if content is None else target.parent).mkdir(parents=True, exist_ok=True)
+    if content is not None:
+        with content, open(target, "wb") as file:
+            shutil.copyfileobj(content, file, 1 << 20)
 
 
 def _inside(archive: Path, folder: Path, name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +80,15 @@ def locked(folder: str | Path) -> Iterator[None]:
         except OSError:
             raise FileError(f"{folder}: another run is writing into it, expected it to be alone") from None
         yield
+
+
+def folder_name(phrase: str) -> str:
+    """A phrase as the name of a folder, on every system.
+
+    >>> folder_name("hey computer"), folder_name("What's up?")
+    ('hey_computer', 'What_s_up')
+    """
+    return re.sub(r"\W+", "_", phrase).strip("_") or "wakeword"
 
 
 def _lock(descriptor: int) -> None:

@@ -23,7 +23,7 @@ from wakeword.audio import write
 from wakeword.capture import Capture
 from wakeword.detector import Detection
 from wakeword.errors import FileError
-from wakeword.files import check_writable, write_bytes, writing
+from wakeword.files import check_writable, folder_name, write_bytes, writing
 
 HITS, NEAR_MISSES, RIGHT, WRONG = "hits", "near_misses", "right", "wrong"
 BEFORE_S, AFTER_S = 2.0, 0.5  # around the end of the word
@@ -137,7 +137,7 @@ class HitSaver:
     def _save(self, one: _Pending) -> None:
         pcm, now = np.concatenate(one.pieces), self._now()
         stamp = now.strftime("%Y%m%dT%H%M%S.") + f"{now.microsecond // 1000:03d}Z"
-        word = re.sub(r"\W+", "_", one.detection.phrase).strip("_")[:40] or "wakeword"
+        word = folder_name(one.detection.phrase)[:40]
         name = f"{stamp}_{word}_{one.detection.score:.2f}"
         about = {
             "kind": one.kind,

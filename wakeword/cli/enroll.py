@@ -20,10 +20,10 @@ def command(
     """Listen for a phrase by its sounds alone: ready at once. `wakeword train` makes a better model in minutes."""
     from synth.spoken import phrase_warnings, reading
     from wakeword.backbone import load_backbone
-    from wakeword.cli.train import folder_name
     from wakeword.cli.training import reporter
     from wakeword.config import load_config
     from wakeword.enroll import enroll
+    from wakeword.files import folder_name
     from wakeword.phones import phones
 
     report = reporter(as_json)

@@ -33,7 +33,7 @@ def command(
 
     With --background MINUTES: your home while nobody says it, for `train --negatives` and `calibrate`.
     """
-    from wakeword.cli.train import folder_name
+    from wakeword.files import folder_name
 
     name = folder_name(phrase)
     if background is not None:

@@ -141,7 +141,7 @@ def _folders(ww: WakeWord, takes: Path | None, hits: Path | None) -> Folders:
     from importlib.util import find_spec
 
     from wakeword.cli.record import problem_of_take
-    from wakeword.cli.train import folder_name
+    from wakeword.files import folder_name
     from wakeword.serve.hits import Hits
     from wakeword.serve.takes import Takes
     from wakeword.serve.web import Folders

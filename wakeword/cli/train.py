@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +20,7 @@ from wakeword.cli.options import (
     Voices,
 )
 from wakeword.errors import DataError
+from wakeword.files import folder_name
 
 if TYPE_CHECKING:
     from wakeword.config import Config
@@ -122,12 +122,3 @@ def wrong_hits(folder: Path) -> list[Path]:
             f"{folder}: got nothing but right hits, expected recordings in {WRONG}, {HITS} or {NEAR_MISSES}"
         )
     return unsorted or [folder]
-
-
-def folder_name(phrase: str) -> str:
-    """A phrase as the name of a folder, on every system.
-
-    >>> folder_name("hey computer"), folder_name("What's up?")
-    ('hey_computer', 'What_s_up')
-    """
-    return re.sub(r"\W+", "_", phrase).strip("_") or "wakeword"

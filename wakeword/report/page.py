@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from importlib import resources
-from string import Template
 from typing import Any
 
 import numpy as np
 
 from wakeword.evaluation import Evaluation
 from wakeword.metrics import OperatingPoint
+from wakeword.report.parts import filled, table
 from wakeword.report.snippets import moment_html, take_html
-from wakeword.report.table import table
 from wakeword.report.training import training_html
 from wakeword.trials import HIT_TAIL_S, LEAD_S
 
@@ -26,8 +24,8 @@ def render_page(
     evaluation: Evaluation, plot_svg: str, about: dict[str, Any], provenance: Mapping[str, Any] | None = None
 ) -> str:
     """HTML. `about` holds plain names and values that are shown as they are; `provenance` is the card's."""
-    template = Template(resources.files("wakeword.report").joinpath("page.html").read_text("utf-8"))
-    return template.substitute(
+    return filled(
+        "page.html",
         title=escape(f"{evaluation.phrase}: misses and false accepts"),
         phrase=escape(evaluation.phrase),
         lead=escape(_lead(evaluation)),

@@ -6,10 +6,8 @@ import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from wakeword.clips import ANY_PHRASE, Event, Example
 from wakeword.config import Config
 from wakeword.files import write_bytes
 from wakeword.labels import targets
+from wakeword.report.parts import filled
 
 COLUMNS, ROWS = 720, 112  # of a picture
 RANGE_DB = 70.0
@@ -31,9 +30,9 @@ MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 def write_preview(path: str | Path, examples: Iterable[Example], config: Config, phrases: Sequence[str]) -> None:
     """Writes the page. Raises FileError if it cannot be written."""
     cards = [_card(number, example, config, phrases) for number, example in enumerate(examples, 1)]
-    template = Template(resources.files("wakeword.report").joinpath("preview.html").read_text("utf-8"))
     names = ", ".join(f"“{phrase}”" for phrase in phrases)
-    page = template.substitute(
+    page = filled(
+        "preview.html",
         title=escape(f"{names}: {len(cards)} training examples"),
         lead=escape(
             f"{len(cards)} examples of {config.audio.example_s:g} s at {config.audio.sample_rate_hz:,} Hz, drawn with "

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from wakeword.report.table import table
+from wakeword.report.parts import table
 
 KINDS = ("activates", "near_misses", "negatives", "backgrounds", "rooms")
 WIDTH, HEIGHT, LEFT, BOTTOM = 760, 190, 56, 26  # of a curve's picture, and of the room for its labels
