@@ -58,8 +58,10 @@ class BundleStream:
         if len(self._pending):
             samples = np.concatenate([self._pending, samples])
         whole = len(samples) // self.step_samples * self.step_samples
-        self._pending = samples[whole:].copy()
-        return self._decide(self.run(samples[:whole]), gate, on_score) if whole else []
+        if whole < len(samples) or len(self._pending):  # chunks of whole steps, the usual ones, are spared the copy
+            self._pending = samples[whole:].copy()
+            samples = samples[:whole]
+        return self._decide(self.run(samples), gate, on_score) if whole else []
 
     def flush(self, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
         missing = -len(self._pending) % self.step_samples
@@ -84,12 +86,12 @@ class BundleStream:
             self._steps += 1
             listens = self._steps > self.warmup_steps and (not gate or gate.is_open(self._steps * self.step_samples))
             for k, detector in enumerate(self.detectors):
-                heard = row[k] if listens else 0.0
-                score, self._detector_states[k] = detector.step(heard, self._detector_states[k])
+                score, state = detector.step(row[k] if listens else 0.0, self._detector_states[k])
+                self._detector_states[k] = state
                 if score is not None:
                     detections.append(self._detection(k, score))
                 if on_score:
-                    on_score(self.card.phrases[k], self._now_s(), self._detector_states[k].score, score is not None)
+                    on_score(self.card.phrases[k], self._now_s(), state.score, score is not None)
         return detections
 
     def _now_s(self) -> float:

@@ -26,14 +26,15 @@ OPSET = 17
 class GraphBuilder:
     """Collects nodes and constants, names what flows between them, and packs all state into one vector.
 
-    `prefix` begins every name: those of a graph inside another must differ from the outer ones.
+    Every part of the state is [1, 1, n], as a GRU wants its own: for graphs so small a reshape costs as much as some
+    layers. `prefix` begins every name: those of a graph inside another must differ from the outer ones.
     """
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        self._states: list[tuple[str, list[int]]] = []
+        self._states: list[tuple[str, int]] = []
         self._next: dict[str, str] = {}
 
     def constant(self, value: np.ndarray | list | float, dtype: type = np.float32) -> str:
@@ -54,17 +55,23 @@ class GraphBuilder:
         stop = np.iinfo(np.int64).max if stop is None else stop
         return self.node("Slice", value, *(self.constant([number], np.int64) for number in (start, stop, axis)))
 
-    def state(self, name: str, shape: list[int]) -> str:
-        """A part of the state by name; give its successor to `next_state`."""
-        self._states.append((name, shape))
+    def state(self, name: str, size: int) -> str:
+        """A part of the state by name, [1, 1, size]; give its successor to `next_state`."""
+        self._states.append((name, size))
         return f"state_{name}"
 
-    def with_earlier(self, name: str, rows: str, count: int, width: int) -> str:
-        """rows [R, width] -> [R, count * width]: each row after the count - 1 before it, over the bounds of calls."""
+    def with_earlier(self, name: str, value: str, count: int, width: int) -> str:
+        """value, R rows of `width` in any shape -> [R, count * width].
+
+        Each row comes after the count - 1 before it, over the bounds of calls.
+        """
+        rows = self.reshape(value, [-1, width])
         if count == 1:
             return rows
-        known = self.node("Concat", self.state(name, [count - 1, width]), rows, axis=0)
-        self.next_state(name, self.slice(known, -(count - 1), None, axis=0))
+        size = (count - 1) * width
+        known = self.node("Concat", self.state(name, size), self.reshape(value, [1, 1, -1]), axis=2)
+        self.next_state(name, self.slice(known, -size, None, axis=2))
+        known = self.reshape(known, [-1, width])
         earlier = [self.slice(known, i, i - count + 1, axis=0) for i in range(count - 1)]
         return self.node("Concat", *earlier, rows, axis=1)
 
@@ -76,15 +83,13 @@ class GraphBuilder:
 
         State parts are split off at its start and joined at its end.
         """
-        sizes = [int(np.prod(shape)) for _, shape in self._states]
-        flat = [self.reshape(self._next[name], [1, -1]) for name, _ in self._states]
-        self.nodes.append(helper.make_node("Concat", flat, ["next_state"], axis=1))
+        names, sizes = zip(*self._states, strict=True)
+        joined = self.node("Concat", *(self._next[name] for name in names), axis=2)
+        self.nodes.append(helper.make_node("Squeeze", [joined, self.constant([0], np.int64)], ["next_state"]))
         self.nodes.append(helper.make_node("Identity", [probabilities], ["probabilities"]))
         body, self.nodes = self.nodes, []
-        parts = [f"flat_{name}" for name, _ in self._states]
-        self.nodes.append(helper.make_node("Split", ["state", self.constant(sizes, np.int64)], parts, axis=1))
-        for part, (name, shape) in zip(parts, self._states, strict=True):
-            self.nodes.append(helper.make_node("Reshape", [part, self.constant(shape, np.int64)], [f"state_{name}"]))
+        parts = [self.node("Unsqueeze", "state", self.constant([0], np.int64)), self.constant(sizes, np.int64)]
+        self.nodes.append(helper.make_node("Split", parts, [f"state_{name}" for name in names], axis=2))
         inputs = {**source, "state": [1, sum(sizes)]}
         outputs = {"probabilities": [1, "T", labels], "next_state": [1, sum(sizes)]}
         ends = [[_float_tensor(*item) for item in side.items()] for side in (inputs, outputs)]
@@ -131,7 +136,7 @@ def _energies(g: GraphBuilder, t: Tables) -> str:
     A frame is the last `fft_samples` of a few hops, its window at its end: where it begins turns only phases.
     """
     hops = -(-t.fft_samples // t.hop_samples)
-    frames = g.with_earlier("pcm", g.reshape("pcm", [-1, t.hop_samples]), hops, t.hop_samples)
+    frames = g.with_earlier("pcm", "pcm", hops, t.hop_samples)
     unused, half = hops * t.hop_samples - t.fft_samples, t.fft_samples // 2
     window = np.concatenate([np.zeros(hops * t.hop_samples - len(t.window)), t.window])
     sizes = [unused, half, half] if unused else [half, half]
@@ -150,13 +155,18 @@ def _energies(g: GraphBuilder, t: Tables) -> str:
 def _running_norm(g: GraphBuilder, energy: str, t: Tables) -> str:
     """[T, F] -> [T, F]. The running sums are a linear recurrence: ONNX's RNN with the identity as its activation.
 
-    With the floor already in the energies, sum over weight is the mean with the floor added.
+    With the floor already in the energies, sum over weight is the mean m with the floor added. The sums are of
+    energies e (I + mask'), mask' being a row of `mask` for each band, so that m (I + mask') is what comes out: the mean
+    with what is hidden added. From it, times `above`, comes what is to be added to e for (e + ...) / mean to be the
+    whole argument of the logarithm: the hidden part, mask' / (1 + sum of mask), and the offset.
     """
     rule, size, units = t.norm, t.bins, t.bins + 1
+    spread = np.tile(rule.mask, (size, 1))
+    above = spread / (1.0 + rule.mask.sum()) + rule.offset * np.eye(size)
     take, keep, bias = np.zeros((1, units, size)), np.eye(units)[None] * rule.keep, np.zeros((1, 2 * units))
-    take[0, :size] = np.eye(size) * (1 - rule.keep)
+    take[0, :size] = (np.eye(size) + spread.T) * (1 - rule.keep)
     bias[0, size] = 1 - rule.keep
-    before = g.state("norm", [1, 1, units])
+    before = g.state("norm", units)
     weights = [g.constant(value) for value in (take, keep, bias)]
     linear = {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]}
     sums, last = g.node(
@@ -165,11 +175,7 @@ def _running_norm(g: GraphBuilder, energy: str, t: Tables) -> str:
     g.next_state("norm", last)
     total, weight = g.node("Split", g.reshape(sums, [-1, units]), g.constant([size, 1], np.int64), outputs=2, axis=1)
     mean = g.node("Div", total, weight)
-    if rule.mask.any():
-        hidden = g.node("MatMul", mean, g.constant(np.tile(rule.mask, (size, 1))))
-        energy, mean = g.node("Add", energy, hidden), g.node("Add", mean, hidden)
-    relative = g.node("Div", energy, mean)
-    return g.node("Log", g.node("Add", relative, g.constant(rule.offset)))
+    return g.node("Log", g.node("Div", g.node("Gemm", mean, g.constant(above), energy), mean))
 
 
 def _convolution(g: GraphBuilder, frames: str, config: SystemConfig, weights: dict[str, np.ndarray]) -> str:
@@ -180,7 +186,7 @@ def _convolution(g: GraphBuilder, frames: str, config: SystemConfig, weights: di
     """
     stride, bins = config.model.conv_stride, config.features.bins
     blocks = -(-config.model.conv_kernel // stride)
-    rows = g.with_earlier("conv", g.reshape(frames, [-1, stride * bins]), blocks, stride * bins)
+    rows = g.with_earlier("conv", frames, blocks, stride * bins)
     by_frame = weights["conv.weight"].transpose(2, 1, 0)  # [kernel, F, C]
     missing = np.zeros((blocks * stride - len(by_frame), *by_frame.shape[1:]))
     matrix = np.concatenate([missing, by_frame]).reshape(blocks * stride * bins, -1)
@@ -194,7 +200,7 @@ def _gru(g: GraphBuilder, x: str, index: int, units: int, weights: dict[str, np.
         r, z, n = np.split(weights[f"gru.{index}.{name}"], 3)
         return np.concatenate([z, r, n])
 
-    initial = g.state(f"gru{index}", [1, 1, units])
+    initial = g.state(f"gru{index}", units)
     bias = np.concatenate([gates("bias_ih"), gates("bias_hh")])[None]
     parts = (g.constant(gates("weight_ih")[None]), g.constant(gates("weight_hh")[None]), g.constant(bias))
     steps, last = g.node("GRU", x, *parts, "", initial, outputs=2, hidden_size=units, linear_before_reset=1)
@@ -208,8 +214,9 @@ def _path_scores(g: GraphBuilder, logits: str, paths: Paths) -> str:
     costs = g.node("Div", posteriors, g.node("ReduceMax", posteriors, axes=[1], keepdims=1))
     own = g.node("Gather", costs, g.constant(paths.phone, np.int64), axis=1)  # [T, P, I]
     rows, states = paths.phone.shape
-    last, along = g.node("Scan", g.state("path", [rows, states]), own, outputs=2, num_scan_inputs=1, body=_walk(paths))
-    g.next_state("path", last)
+    before = g.reshape(g.state("path", rows * states), [rows, states])
+    last, along = g.node("Scan", before, own, outputs=2, num_scan_inputs=1, body=_walk(paths))
+    g.next_state("path", g.reshape(last, [1, 1, -1]))
     ends = g.node("ReduceMax", g.node("Mul", along, g.constant(paths.ends)), axes=[2], keepdims=0)  # [T, P]
     scores = g.node("Pow", ends, g.constant(1.0 / paths.counts))
     by_phrase = [np.flatnonzero(paths.phrase == k) for k in range(paths.phrases)]

@@ -101,11 +101,14 @@ class WakeWord:
         """What each of the K phrases' last decision was made on: its smoothed probability, 0 before the first."""
         return [score for word in self._words for score in word.latest_scores()]
 
-    def fresh(self, phrases: Collection[str] | None = None) -> WakeWord:
+    def fresh(self, phrases: Collection[str] | None = None, history_s: float = 0.0) -> WakeWord:
         """Another stream of the same bundles, from the start. Cheap: it shares their sessions, and nothing else.
 
-        It keeps no sound for `capture`. `phrases`: leave out the bundles that know none of these. Raises BundleError if
-        that leaves none.
+        Args:
+            phrases: leave out the bundles that know none of these.
+            history_s: how much of its sound it keeps, for a `capture` to begin in.
+
+        Raises BundleError if no bundle is left.
         """
         words = [word for word in self._words if phrases is None or not set(phrases).isdisjoint(word.card.phrases)]
         if not words:
@@ -113,7 +116,7 @@ class WakeWord:
         other = copy.copy(self)
         other._words = [word.fresh() for word in words]
         other._gate = _gate(*self._gate_rule)
-        other._recorder = Recorder(self.sample_rate_hz, history_s=0.0)
+        other._recorder = Recorder(self.sample_rate_hz, history_s)
         other._last = other.on_score = None
         return other
 
