@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+from websockets.asyncio.client import connect
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 
@@ -75,6 +76,12 @@ async def page_server(wakeword: WakeWord, limits: Limits | None = None, token: s
     app = application(wakeword, lambda *what: heard.append(what), said.append, limits, token, Folders(**folders))
     async with HttpServer(app, listening, limits):
         yield address.port, heard, said
+
+
+def live(port: int, origin: str | None = "own", **options):
+    """A connection to a page's WebSocket."""
+    origin = f"http://127.0.0.1:{port}" if origin == "own" else origin
+    return connect(f"ws://127.0.0.1:{port}/live", origin=origin, max_size=None, **options)
 
 
 class Client(AsyncTcpClient):

@@ -19,8 +19,7 @@ pytest.importorskip("torch", reason="the tests' bundle is made with the extra 't
 pytest.importorskip("starlette", reason="the web page needs the extra 'serve'")
 
 import soundfile
-from serving import PHRASES, RATE, noise, page_server, write_babbler
-from websockets.asyncio.client import connect
+from serving import PHRASES, RATE, live, noise, page_server, write_babbler
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from wakeword.detector import smooth
@@ -51,11 +50,6 @@ async def ask(port: int, path: str, method: str = "GET", body: bytes | None = No
         return found
 
     return await asyncio.to_thread(request)
-
-
-def live(port: int, origin: str | None = "own", **options):
-    origin = f"http://127.0.0.1:{port}" if origin == "own" else origin
-    return connect(f"ws://127.0.0.1:{port}/live", origin=origin, max_size=None, **options)
 
 
 async def messages_of(port: int, pcm: np.ndarray, rate: int = RATE) -> list[dict]:

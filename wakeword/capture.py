@@ -133,17 +133,25 @@ class Recorder:
 
     def feed(self, samples: np.ndarray) -> None:
         """float32 [N]; copied, since the caller may use its array again."""
-        kept = samples[-len(self._ring) :]
+        size = len(self._ring)
+        first = self._samples % size
         self._samples += len(samples)
-        first = (self._samples - len(kept)) % len(self._ring)
-        before_end = min(len(kept), len(self._ring) - first)
-        self._ring[first : first + before_end] = kept[:before_end]
-        self._ring[: len(kept) - before_end] = kept[before_end:]
+        if first + len(samples) <= size:
+            self._ring[first : first + len(samples)] = samples
+        else:
+            self._wrap(samples[-size:])
         self._ended = False
         if self._captures:
             for capture in self._captures:
                 capture.take(samples)
             self._captures = [capture for capture in self._captures if not capture.done]
+
+    def _wrap(self, kept: np.ndarray) -> None:
+        """Writes the newest samples, no more than the ring holds, over its end."""
+        first = (self._samples - len(kept)) % len(self._ring)
+        before_end = min(len(kept), len(self._ring) - first)
+        self._ring[first : first + before_end] = kept[:before_end]
+        self._ring[: len(kept) - before_end] = kept[before_end:]
 
     def _history(self) -> np.ndarray:
         """What is remembered, the oldest first, float32 [N]."""

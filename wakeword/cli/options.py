@@ -12,6 +12,10 @@ Voices = Annotated[
     list[str] | None,
     typer.Option("--voice", help="espeak, a Piper .onnx, or a command with {text} and {wav}; repeatable."),
 ]
+Spellings = Annotated[
+    list[str] | None,
+    typer.Option("--spelling", metavar="[PHRASE=]TEXT", help="Another way to write what is said; repeatable."),
+]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 Takes = Annotated[list[Path] | None, typer.Option("--takes", help="Folder of your takes of the phrase; repeatable.")]
 Negatives = Annotated[list[Path] | None, typer.Option("--negatives", help="Folder of your speech without it.")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from wakeword.cli.listening import parse_thresholds
-from wakeword.cli.options import JsonLines, MinLevel, Patience, Rearm, Refractory, Smoothing, Threshold
+from wakeword.cli.options import JsonLines, MinLevel, Patience, Rearm, Refractory, Smoothing, Threshold, Vad
 from wakeword.errors import WakewordError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def command(
     refractory: Refractory = None,
     rearm: Rearm = None,
     min_level: MinLevel = None,
+    vad: Vad = None,
     takes: Annotated[Path | None, typer.Option(help="Let the page record takes into this folder.")] = None,
     hits: Annotated[Path | None, typer.Option(help="Let the page sort this folder of `listen --save-hits`.")] = None,
     token: Annotated[
@@ -70,7 +71,7 @@ def command(
     page = Page(http, token, tls_cert, tls_key, takes, hits)
     _check_choice(wyoming, page)
     rule = {"smoothing_steps": smoothing, "patience_steps": patience, "refractory_s": refractory, "rearm_ratio": rearm}
-    ww = load(bundles, parse_thresholds(threshold), **rule, min_level_dbfs=min_level)
+    ww = load(bundles, parse_thresholds(threshold), **rule, min_level_dbfs=min_level, vad_threshold=vad)
     _serve(ww, wyoming, page, clients, partial(_print, as_json=as_json))
 
 

@@ -2,7 +2,8 @@
 
 Up: one text message {"rate_hz": 48000}, then binary messages of 16-bit little-endian mono at that rate. Down, as JSON:
 {"type": "ready", phrases, thresholds, step_s, rate_hz}, {"type": "scores", "time_s": of the last, "scores": [[K], ...]}
-and {"type": "detection", phrase, start_s, end_s, score}. Times are seconds since the first sample.
+and {"type": "detection", phrase, start_s, end_s, score}. Times are seconds since the first sample. What is said after
+a detection comes to those who ask for it: see `wakeword.serve.follow`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wakeword.detector import Detection
 from wakeword.errors import ServeError
+from wakeword.serve.follow import Follower, Message, open_stream
 from wakeword.serve.limits import Bucket, Limits
 from wakeword.serve.sound import ClientStream, Format, OnEvent, OnHeard, shown
 from wakeword.stream import WakeWord
@@ -53,8 +56,9 @@ class Live:
             self.clients -= 1
 
     async def _talk(self, who: str, socket: WebSocket) -> None:
-        form = Format(_rate(await self._next(socket)))
-        ww = self._wakeword.fresh()
+        hello = _hello(await self._next(socket))
+        form = Format(hello["rate_hz"])
+        ww, follower = open_stream(self._wakeword, hello.get("capture"))
         stream = ClientStream(ww, ww.step_samples)
         loop = asyncio.get_running_loop()
         budget = Bucket(self._limits.live_speed, self._limits.live_burst_s, loop.time())
@@ -63,14 +67,23 @@ class Live:
             pcm = (await self._next(socket)).get("bytes") or b""
             if not budget.take(len(pcm) / (2 * form.rate_hz), loop.time()):
                 raise ServeError(f"sound: got over {self._limits.live_speed:g} times real time, expected a microphone")
-            await self._hear(who, socket, stream, pcm, form)
+            await self._hear(who, socket, stream, stream.feed(pcm, form), follower)
 
-    async def _hear(self, who: str, socket: WebSocket, stream: ClientStream, pcm: bytes, form: Format) -> None:
+    async def _hear(
+        self,
+        who: str,
+        socket: WebSocket,
+        stream: ClientStream,
+        slices: Iterator[list[Detection]],
+        follower: Follower | None,
+    ) -> None:
         scores, samples = [], round(stream.time_s * stream.wakeword.sample_rate_hz)
-        for heard in stream.feed(pcm, form):
+        for heard in slices:
             for detection in heard:
                 self._on_heard(who, detection)
                 await self._send(socket, {**as_json(detection), "type": "detection"})
+            for message in follower.messages(heard) if follower else ():
+                await self._send(socket, message)
             now = round(stream.time_s * stream.wakeword.sample_rate_hz)
             if now // stream.wakeword.step_samples > samples // stream.wakeword.step_samples:
                 scores.append([round(score, 4) for score in stream.wakeword.latest_scores])
@@ -93,10 +106,10 @@ class Live:
             raise ServeError(f"got a message of {size} bytes, expected at most {self._limits.payload_bytes}")
         return message
 
-    async def _send(self, socket: WebSocket, answer: dict[str, Any]) -> None:
+    async def _send(self, socket: WebSocket, answer: Message) -> None:
         try:
             async with asyncio.timeout(self._limits.message_s):
-                await socket.send_text(json.dumps(answer))
+                await (socket.send_bytes(answer) if isinstance(answer, bytes) else socket.send_text(json.dumps(answer)))
         except TimeoutError:
             raise ServeError(f"it took nothing of what was sent to it for {self._limits.message_s:g} s") from None
 
@@ -121,9 +134,11 @@ def as_json(detection: Detection) -> dict[str, Any]:
     }
 
 
-def _rate(message: dict[str, Any]) -> Any:
+def _hello(message: dict[str, Any]) -> dict[str, Any]:
+    """The first message: an object that says at least the rate."""
     try:
-        return json.loads(message.get("text") or "")["rate_hz"]
+        hello = json.loads(message.get("text") or "")
+        return {**hello, "rate_hz": hello["rate_hz"]}
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ServeError(f'got {shown(message.get("text"))}, expected {{"rate_hz": 48000}} first') from None
 
