@@ -18,18 +18,20 @@ from pathlib import Path
 import numpy as np
 
 from synth import noise
+from synth.accents import HOMES, Accents
 from synth.bank import cache_folder
 from synth.phonemes import Pronunciation, near_misses, warnings
 from synth.phrases import SENTENCES, manners, nonsense
 from synth.voices import Spoken, VoiceEngine
-from synth.voices.espeak import FOREIGN, EspeakEngine, EspeakParams, accents, espeak_clips, voices
+from synth.voices.espeak import FOREIGN, EspeakEngine, EspeakParams, accents, espeak_clips, espeak_lines, voices
 from synth.voices.speaking import ESPEAK, open_voice, speak
 from wakeword.audio import db_to_gain, read, rms, speech_activity, write
 from wakeword.clips import Event
 from wakeword.errors import DataError
 
-VERSION = 6  # raise it when the same phrase gives other clips
+VERSION = 7  # raise it when the same phrase gives other clips
 ACTIVATES, NEGATIVES, NONSENSE = 600, 500, 300
+ACCENTED = 100  # of a phrase, and as many of its near misses, in foreign accents
 NEAR_MISSES, MISS_TURNS = 80, 6  # texts a phrase, and how often each is said
 NONSENSE_SENTENCES = 72  # as many as there are SENTENCES
 BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000
@@ -40,14 +42,27 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Casting:
-    """Who speaks: a language of espeak, and engines by name (see `synth.voices.speaking.open_voice`)."""
+    """Who speaks: a language of espeak, and engines by name (see `synth.voices.speaking.open_voice`).
+
+    `spellings` are pairs of a phrase and another way to write it, for names that engines misread and words that people
+    say in several ways: what sounds like any of them is the phrase.
+    """
 
     language: str = "en"
     engines: tuple[str, ...] = (ESPEAK,)
+    spellings: tuple[tuple[str, str], ...] = ()
 
     def names(self) -> list[str]:
         """The language's espeak voices but those that are kept out of training."""
-        return [name for name in voices(accents(self.language)) if not _kept_out(name)]
+        return _heard(accents(self.language))
+
+    def written(self, phrase: str) -> list[str]:
+        """The phrase and its other spellings."""
+        return [phrase, *(text for whose, text in self.spellings if whose == phrase)]
+
+    def texts(self, phrase: str) -> list[str]:
+        """What the voices are given to say, in turn."""
+        return [manner for text in self.written(phrase) for manner in manners(text)]
 
     def open(self) -> list[VoiceEngine | None]:
         return [open_voice(name) for name in self.engines]
@@ -56,7 +71,7 @@ class Casting:
         """Of what the engines are, files by their content."""
         files = [Path(name) for name in self.engines if Path(name).suffix == ".onnx"]
         contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
-        return repr((self.language, self.engines, contents))
+        return repr((self.language, self.engines, self.spellings, contents))
 
 
 def speak_phrase(phrase: str, folder: str | Path, count: int, seed: int = 1, casting: Casting = Casting()) -> Spoken:
@@ -64,12 +79,12 @@ def speak_phrase(phrase: str, folder: str | Path, count: int, seed: int = 1, cas
 
     Raises DataError if `folder` holds anything already or cannot be made, and what the engines raise.
     """
-    _check_phrase(phrase)
+    _check_phrases([phrase], casting)
     target = Path(folder)
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise DataError(f"{folder}: got something that is there already, expected a new folder")
     with _unfinished(target) as work:
-        spoken = speak(manners(phrase), work, count, seed, casting.open(), casting.names())
+        spoken = speak(casting.texts(phrase), work, count, seed, casting.open(), casting.names())
     clips = [replace(clip, path=target / clip.path.relative_to(work)) for clip in spoken.clips]
     return Spoken(clips, spoken.dropped)
 
@@ -112,7 +127,7 @@ def speak_clips(
     made, MissingExtraError without espeakng-loader. `progress(done, total)` counts the three kinds.
     """
     wanted = [phrases] if isinstance(phrases, str) else list(phrases)
-    _check_phrases(wanted)
+    _check_phrases(wanted, casting)
     name = hashlib.sha256(f"{VERSION} {seed} {wanted} {casting.digest()}".encode()).hexdigest()[:16]
     target = Path(folder) if folder else cache_folder() / "spoken" / name
     if target.is_dir() and any(target.iterdir()):
@@ -173,22 +188,32 @@ def unheard_scene(phrase: str, sample_rate_hz: int, words: int = 8, seed: int = 
     return pcm, events
 
 
+def _heard(languages: Sequence[str]) -> list[str]:
+    """The voices of languages but those that are kept out of training."""
+    return [name for name in voices(languages) if not _kept_out(name)]
+
+
 def _kept_out(voice: str) -> bool:
     return zlib.crc32(voice.encode()) % 10 == 0
 
 
 def _check_phrase(phrase: str) -> None:
-    if not any(letter.isalpha() for letter in phrase):
+    if "[[" in phrase or not any(letter.isalpha() for letter in phrase):
         raise DataError(f"phrase: got {phrase!r}, expected words to say")
 
 
-def _check_phrases(phrases: Sequence[str]) -> None:
+def _check_phrases(phrases: Sequence[str], casting: Casting) -> None:
     for phrase in phrases:
-        _check_phrase(phrase)
+        for text in casting.written(phrase):
+            _check_phrase(text)
         if len(phrases) > 1 and any(mark in phrase for mark in '<>:"/\\|?*'):
             raise DataError(f'phrase: got {phrase!r} as one of several, expected none of the signs < > : " / \\ | ? *')
-    if len({phrase.casefold() for phrase in phrases}) < len(phrases):
-        raise DataError(f"phrase: got {list(phrases)}, expected different ones")
+    said = [text.casefold() for phrase in phrases for text in casting.written(phrase)]
+    if len(set(said)) < len(said):
+        raise DataError(f"phrase: got {said}, expected different ones")
+    for whose, text in casting.spellings:
+        if whose not in phrases:
+            raise DataError(f"spelling: got {text!r} for {whose!r}, expected one of the phrases {list(phrases)}")
 
 
 def _pronounced(phrases: Sequence[str], language: str) -> tuple[list[Pronunciation], dict[str, Pronunciation]]:
@@ -214,18 +239,24 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
     rng = np.random.default_rng(seed)
     progress(0, 3)
     engines, heard = casting.open(), casting.names()
+    written = {phrase: casting.written(phrase) for phrase in phrases}
+    said, sentences = _pronounced([text for texts in written.values() for text in texts], casting.language)
+    sounds, foreign_accents = iter(said), _ForeignAccents(casting.language, rng)
     for phrase in phrases:
         folder = work / "activates" / phrase if len(phrases) > 1 else work / "activates"
-        speak(manners(phrase), folder, ACTIVATES, seed, engines, heard)
+        speak(casting.texts(phrase), folder, ACTIVATES, seed, engines, heard)
+        own = [next(sounds) for _ in written[phrase]]
+        if None in engines:
+            espeak_lines(foreign_accents.lines(own, ACCENTED), folder, seed + 3)
     progress(1, 3)
-    said, sentences = _pronounced(phrases, casting.language)
     misses = [
-        miss.spoken()
+        miss
         for one in said
         for miss in near_misses(one, list(sentences.values()), NEAR_MISSES, rng)
         if not any(miss.holds(other) for other in said)
     ]
-    espeak_clips(misses, work / "near_misses", len(misses) * MISS_TURNS, seed + 1, heard)
+    espeak_clips([miss.spoken() for miss in misses], work / "near_misses", len(misses) * MISS_TURNS, seed + 1, heard)
+    espeak_lines(foreign_accents.lines(misses, ACCENTED * len(phrases)), work / "near_misses", seed + 3)
     espeak_clips(list(sentences), work / "negatives", NEGATIVES, seed + 1, heard)
     others = [engine for engine in engines if engine is not None]
     if others:  # whom the phrases are heard from, ordinary speech must be heard from too
@@ -236,6 +267,20 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
     progress(2, 3)
     _write_backgrounds(work, rng)
     progress(3, 3)
+
+
+class _ForeignAccents:
+    """Draws, for each thing to say, a language that it is said in the accent of."""
+
+    def __init__(self, language: str, rng: np.random.Generator) -> None:
+        homes = [home for home in HOMES if home not in accents(language)]
+        self._voices, self._accents, self._rng = {home: _heard([home]) for home in homes}, Accents(homes), rng
+
+    def lines(self, said: Sequence[Pronunciation], count: int) -> list[tuple[str, Sequence[str]]]:
+        """`count` texts, each with the voices for it: of the pronunciations in turn; fewer where a sound is lacking."""
+        homes = [list(self._voices)[int(i)] for i in self._rng.integers(len(self._voices), size=count)]
+        texts = [self._accents.say(said[i % len(said)], home, self._rng) for i, home in enumerate(homes)]
+        return [(text, self._voices[home]) for text, home in zip(texts, homes, strict=True) if text]
 
 
 def _write_backgrounds(work: Path, rng: np.random.Generator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
 
 from synth import spoken
+from synth.accents import HOMES
+from synth.phonemes import Pronunciation
 from synth.spoken import Casting, phrase_warnings, speak_clips, speak_phrase
 from synth.voices import VoiceParams
 from synth.voices.command import CommandEngine
@@ -161,7 +164,7 @@ def test_a_voice_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What espeak is asked to say while small folders of clips are made."""
     said, speak = [], spoken.espeak_clips
-    sizes = {"ACTIVATES": 3, "NEGATIVES": 6, "NONSENSE": 3, "MISS_TURNS": 1, "BACKGROUND_S": 1.0}
+    sizes = {"ACTIVATES": 3, "ACCENTED": 4, "NEGATIVES": 6, "NONSENSE": 3, "MISS_TURNS": 1, "BACKGROUND_S": 1.0}
     for name, value in sizes.items():
         monkeypatch.setattr(spoken, name, value)
     monkeypatch.setattr(spoken, "espeak_clips", lambda more, *rest: said.extend(more) or speak(more, *rest))
@@ -172,8 +175,10 @@ def test_clips_for_training_in_another_language_never_say_the_phrase_as_a_negati
     tmp_path: Path, texts: list[str]
 ) -> None:
     folder = speak_clips("ordenador", tmp_path / "clips", casting=Casting("es"))
-    activates = {path.name.partition("+")[0] for path in (folder / "activates").iterdir()}
-    assert activates <= {"es", "es-419"}
+    activates = Counter(path.parent.name.partition("+")[0] for path in (folder / "activates").glob("*/*.wav"))
+    assert activates.pop("es", 0) + activates.pop("es-419", 0) == 3
+    assert activates.total() == 4
+    assert set(activates) <= set(HOMES)
     assert len(list((folder / "negatives").glob("*/*.wav"))) == 9
     assert "ordenador" not in texts
     assert "[[,o|r|D|e|n|a|D|'o|r]]" not in texts
@@ -184,7 +189,7 @@ def test_several_phrases_have_a_folder_each_and_none_is_a_near_miss_of_another(
 ) -> None:
     folder = speak_clips(["hey computer", "computer"], tmp_path / "clips")
     for phrase in ("hey computer", "computer"):
-        assert len(list((folder / "activates" / phrase).glob("*/*.wav"))) == 3
+        assert len(list((folder / "activates" / phrase).glob("*/*.wav"))) == 3 + 4
     assert len(list((folder / "negatives").glob("*/*.wav"))) == 6 + 3
     assert len(list((folder / "near_misses").glob("*/*.wav"))) > 100
     assert not [text for text in texts if "k|@|m|p|j|'u:|t|3" in text]
@@ -192,6 +197,21 @@ def test_several_phrases_have_a_folder_each_and_none_is_a_near_miss_of_another(
         speak_clips(["stop it", "Stop it"], tmp_path / "other")
     with pytest.raises(DataError, match="expected none of the signs"):
         speak_clips(["stop it", "and/or"], tmp_path / "other")
+
+
+def test_what_sounds_like_another_spelling_is_the_phrase_and_no_near_miss(tmp_path: Path, texts: list[str]) -> None:
+    casting = Casting(spellings=(("okay nabu", "okay naboo"),))
+    clips = speak_phrase("okay nabu", tmp_path / "said", 16, casting=casting).clips
+    assert Counter("naboo" in clip.text for clip in clips) == {True: 8, False: 8}
+    engine = EspeakEngine(names=["en"])
+    said = [Pronunciation.of(engine.pronounce(text, "en")) for text in ("okay nabu", "okay naboo")]
+    assert said[0] != said[1]
+    speak_clips("okay nabu", tmp_path / "clips", casting=casting)
+    assert len(texts) > 50
+    assert not {one.spoken() for one in said} & set(texts)
+    for wrong, problem in ((("other", "x"), "expected one of the phrases"), (("okay nabu", "[[k]]"), "expected words")):
+        with pytest.raises(DataError, match=problem):
+            speak_phrase("okay nabu", tmp_path / "no", 4, casting=Casting(spellings=(wrong,)))
 
 
 def test_warnings_are_measured_on_what_espeak_reads() -> None:

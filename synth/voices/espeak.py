@@ -178,11 +178,19 @@ def espeak_clips(
     """
     if not texts or count < 1:
         raise DataError(f"espeak: got {len(texts)} texts and count {count}, expected at least one of each")
-    for text in texts:
+    names = _checked_names(names)
+    return espeak_lines([(texts[i % len(texts)], names) for i in range(count)], folder, seed, workers)
+
+
+def espeak_lines(
+    lines: Sequence[tuple[str, Sequence[str]]], folder: str | Path, seed: int, workers: int | None = None
+) -> Spoken:
+    """As `espeak_clips`, where each text has its own voices to draw from: lines of (text, names of voices)."""
+    for text in {text for text, _ in lines}:
         _check_text(text)
-    rng, names = np.random.default_rng(seed), _checked_names(names)
-    plan = [(i, texts[i % len(texts)], _draw(rng, names)) for i in range(count)]
-    batches = [plan[start : start + BATCH_CLIPS] for start in range(0, count, BATCH_CLIPS)]
+    rng = np.random.default_rng(seed)
+    plan = [(i, text, _draw(rng, names)) for i, (text, names) in enumerate(lines)]
+    batches = [plan[start : start + BATCH_CLIPS] for start in range(0, len(plan), BATCH_CLIPS)]
     with _short_path(_installed_data()) as data, ThreadPoolExecutor(workers or os.cpu_count() or 1) as threads:
         speak = partial(_in_fresh_process, str(data), str(folder))
         lengths_s = {i: length_s for done in threads.map(speak, batches) for i, length_s in done}

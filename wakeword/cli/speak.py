@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wakeword.cli.options import Language, Voices
+from wakeword.cli.options import Language, Spellings, Voices
 
 
 def command(
@@ -16,6 +16,7 @@ def command(
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many clips.")] = 100,
     lang: Language = "en",
     voice: Voices = None,
+    spelling: Spellings = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other voices and manners.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -23,11 +24,11 @@ def command(
     import json
     from collections import Counter
 
-    from synth.spoken import ESPEAK, Casting, phrase_warnings, speak_phrase
+    from synth.spoken import phrase_warnings, speak_phrase
+    from wakeword.cli.train import casting
 
-    casting = Casting(lang, tuple(voice or [ESPEAK]))
     cautions = phrase_warnings(phrase, lang)
-    spoken = speak_phrase(phrase, out, count, seed, casting)
+    spoken = speak_phrase(phrase, out, count, seed, casting(lang, voice, spelling, [phrase]))
     voices = len({clip.params.voice for clip in spoken.clips})
     reasons = Counter(clip.reason for clip in spoken.dropped)
     if as_json:
