@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     return folder / "c", signal, run(q, signal)
 
 
-@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+PORTABLE = [  # where there are DSP instructions, the C without them as well
+    replace(board, name=f"{board.name} portable", flags=(*board.flags, "-DWW_PORTABLE"))
+    for board in BOARDS
+    if board.name in ("cortex-m4f", "cortex-m33")
+]
+
+
+@pytest.mark.parametrize("board", [*BOARDS, *PORTABLE], ids=lambda board: board.name)
 def test_a_board_gives_the_references_integers_within_its_budget(board: Board, exported: tuple) -> None:
     if missing(board):
         pytest.skip(missing(board))

@@ -11,7 +11,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -24,6 +24,7 @@ from wakeword.config import Config
 from wakeword.errors import DataError
 from wakeword.model import WakeModel
 from wakeword.prefetch import prefetched
+from wakeword.rounding import rounded_weights
 
 CHECKPOINT = Path("training") / "checkpoint.safetensors"
 CHECKPOINT_EVERY_S = 30.0
@@ -119,13 +120,18 @@ class Run(ABC, Generic[Batch]):
         """One step of the optimizer. Returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.train.learning_rate * self._schedule()
-        loss = self.loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        with self.as_deployed(self.model):
+            loss = self.loss(batch)
+            loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.gradient_clip)
         self.optimizer.step()
         self._update_average()
         return loss.item()
+
+    def as_deployed(self, model: WakeModel) -> AbstractContextManager[None]:
+        """While it is open the model's weights are what they will be on a device."""
+        return rounded_weights(model) if self.config.train.int8_weights else nullcontext()
 
     def count(self, waited_s: float, spent_s: float) -> None:
         self.progress.step += 1
@@ -139,7 +145,8 @@ class Run(ABC, Generic[Batch]):
     def validate(self) -> dict[str, Any]:
         """Judges the averaged weights, keeps them if they are the best so far, counts patience."""
         begin_s = time.monotonic()
-        criterion, summary = self.criterion(self.average)
+        with self.as_deployed(self.average):
+            criterion, summary = self.criterion(self.average)
         if self.progress.best is None or criterion < tuple(self.progress.best):
             self.progress.best, self.progress.stale = criterion, 0
             self.best.load_state_dict(self.average.state_dict())

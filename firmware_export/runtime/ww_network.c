@@ -2,14 +2,33 @@
 /* Convolution, GRUs and head: int8 weights, int16 activations and states, int32 sums. */
 #include "ww_math.h"
 
+/* sum + w[0] x[0] + ... + w[3] x[3]. Both ways give the same bits: no partial sum overflows, whatever their order. */
+#if defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__) && !defined(WW_PORTABLE)
+#include <arm_acle.h>
+/* Cortex-M with DSP: SXTB16 widens bytes 0 and 2, or turned by a byte 1 and 3; SMLAD multiplies and adds two pairs. */
+static inline int32_t add_four(int32_t sum, const int8_t *w, const int16_t *x) {
+    uint32_t bytes, low, high; /* neither pointer need be aligned to a word */
+    __builtin_memcpy(&bytes, w, 4);
+    __builtin_memcpy(&low, x, 4);
+    __builtin_memcpy(&high, x + 2, 4);
+    const uint32_t even = (low & 0xffffu) | (high << 16), odd = (low >> 16) | (high & 0xffff0000u);
+    sum = __smlad(__sxtb16((int8x4_t)bytes), (int16x2_t)even, sum);
+    return __smlad(__sxtb16((int8x4_t)(bytes >> 8)), (int16x2_t)odd, sum);
+}
+#else
+static inline int32_t add_four(int32_t sum, const int8_t *w, const int16_t *x) {
+    sum += w[0] * x[0] + w[1] * x[1];
+    return sum + w[2] * x[2] + w[3] * x[3];
+}
+#endif
+
 /* One row of a matrix, requantized and clipped. */
 static int32_t row(const ww_matrix *matrix, uint32_t index, const int16_t *x, int32_t low, int32_t high) {
     const int8_t *weight = matrix->weight + (size_t)index * matrix->inputs;
     const int8_t *const end = weight + matrix->inputs, *const fours = end - (matrix->inputs & 3u);
     int32_t sum = matrix->bias[index];
     for (; weight < fours; weight += 4, x += 4) {
-        sum += weight[0] * x[0] + weight[1] * x[1];
-        sum += weight[2] * x[2] + weight[3] * x[3];
+        sum = add_four(sum, weight, x);
     }
     while (weight < end) {
         sum += *weight++ * *x++;
