@@ -93,7 +93,7 @@ def test_export_writes_the_graph_of_a_bundle_again(tiny_bundle: Path, tmp_path: 
         (["x", "--clips", "nowhere"], "nowhere: no such folder"),
         (["--data", "nowhere"], "cannot be read"),
         (["x", "--clips", "a", "--data", "b"], "got both --clips and --data"),
-        (["x", "--clips", "a", "--voice", "espeak"], "got --voice or --lang with recordings"),
+        (["x", "--clips", "a", "--voice", "espeak"], "got --voice, --spelling or --lang with recordings"),
         (["x", "--data", "a", "--takes", "b"], "got recordings besides --data"),
         (["hey test", "--lang", "xx"], "expected one that espeak knows"),
         (["x", "--clips", "a", "--target-fa-per-hour", "-1"], "target_fa_per_hour"),

@@ -201,3 +201,6 @@ class TrainConfig(Section):
     target_fa_per_hour: float = Field(gt=0.0)
     backbone: bool = Field(False, description="begin with the packaged backbone's weights")
     frozen_layers: int = Field(0, ge=0, description="the convolution and the first GRUs that keep what they began with")
+    teachers: int = Field(0, ge=0, le=32, description="networks of other seeds whose mean this one learns")
+    teacher_steps: int = Field(150, ge=1, description="batches that each of them is trained for")
+    int8_weights: bool = Field(False, description="trained and judged with its weights rounded to int8, a scale a row")

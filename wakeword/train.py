@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wakeword import checkpoint
 from wakeword.backbone import PACKAGED, load_backbone
 from wakeword.batches import Batch, TrainingData, batches
 from wakeword.bundle import Bundle, Card, write_bundle
 from wakeword.clips import Example, PhraseLengths
-from wakeword.config import Config, SystemConfig
+from wakeword.config import Config, SystemConfig, override
 from wakeword.errors import DataError
 from wakeword.export import export
 from wakeword.files import locked
@@ -28,6 +29,8 @@ from wakeword.hardness import Hardness
 from wakeword.model import WakeModel, weighted_loss
 from wakeword.run import CHECKPOINT, Report, Run
 from wakeword.validate import Validation, validate
+
+TEACHERS = Path("training") / "teachers"
 
 
 def train(
@@ -47,12 +50,42 @@ def train(
     """
     with locked(Path(out) / "training"):
         run = WakeRun(config, data, Path(out), start_from)
+        if config.train.teachers and not run.finished():
+            teachers = trained_teachers(config, data, Path(out) / TEACHERS, report, start_from)
+            run = WakeRun(config, data, Path(out), start_from)  # anew: the teachers have drawn from torch's generator
+            run.teachers = teachers
         run.to_its_end(report)
-        return run.write_bundle()
+        bundle = run.write_bundle()
+        shutil.rmtree(Path(out) / TEACHERS, ignore_errors=True)
+        return bundle
+
+
+def trained_teachers(
+    config: Config, data: TrainingData, folder: Path, report: Report, start_from: str | Path | None
+) -> list[WakeModel]:
+    """Networks trained as `config` says, but from other seeds; each resumes in a folder of its own.
+
+    Where a phrase is known from synthesizers alone, every network that begins with another head finds other things to
+    tell it by, and real people are missed by luck. What the networks have in common is the phrase: their mean is the
+    better teacher (Hinton, Vinyals and Dean 2015, arXiv:1503.02531; figures in docs/experiments.md).
+    """
+    count, minutes, made = config.train.teachers, config.train.max_minutes, []
+    limits = {"max_steps": config.train.teacher_steps, "max_minutes": minutes and minutes / (2 * count)}
+    for number in range(count):
+        report({"event": "teachers", "done": number, "of": count})
+        own = override(config, train={**limits, "teachers": 0, "seed": config.train.seed + number + 1})
+        run = TeacherRun(own, data, folder / str(number), start_from)
+        run.to_its_end(lambda event: None)
+        made.append(run.average)
+    report({"event": "teachers", "done": count, "of": count})
+    return made
 
 
 class WakeRun(Run[Batch]):
-    """A network that says, after each step, whether one of the phrases has just ended."""
+    """A network that says, after each step, whether one of the phrases has just ended.
+
+    With `teachers` it learns what they say on average, at every step, instead of the labels.
+    """
 
     def __init__(self, config: Config, data: TrainingData, out: Path, start_from: str | Path | None = None) -> None:
         torch.manual_seed(config.train.seed)
@@ -60,6 +93,7 @@ class WakeRun(Run[Batch]):
         self.start_from = _begin(model, config, start_from)
         super().__init__(config, model, out)
         self.data = data
+        self.teachers: list[WakeModel] = []
         self.held_out: list[Example] = []
         self.identity = _identity(config, data, self.start_from)
         facts = self.restore()
@@ -74,7 +108,15 @@ class WakeRun(Run[Batch]):
         logits, _ = self.model(batch.pcm, self.model.empty_state(len(batch.pcm)))
         wrong = torch.sigmoid(logits.detach()) * batch.weight * (1.0 - batch.target)
         self.hardness.observe(batch.events, wrong.amax(dim=2).numpy(), self.config)
+        if self.teachers:
+            return nn.functional.binary_cross_entropy_with_logits(logits, self._taught(batch.pcm))
         return weighted_loss(logits, batch.target, batch.weight, self.config.train.positive_weight)
+
+    def _taught(self, pcm: Tensor) -> Tensor:
+        """The probabilities [B, T, K] of the teachers' mean logits."""
+        with torch.no_grad():
+            said = [teacher(pcm, teacher.empty_state(len(pcm)))[0] for teacher in self.teachers]
+            return torch.sigmoid(torch.stack(said).mean(dim=0))
 
     def criterion(self, model: WakeModel) -> tuple[tuple[float, float], dict[str, Any]]:
         if not self.held_out:
@@ -125,7 +167,15 @@ class WakeRun(Run[Batch]):
 
     def _calibrate(self, model: WakeModel, lengths: PhraseLengths) -> Validation:
         held_out = self.data.validation(self.config.train.calibration_examples)
-        return validate(model, lengths.watch(held_out), self.data.phrases, self.config)
+        with self.as_deployed(model):
+            return validate(model, lengths.watch(held_out), self.data.phrases, self.config)
+
+
+class TeacherRun(WakeRun):
+    """One of several: nobody chooses between its checkpoints, so it is never judged."""
+
+    def criterion(self, model: WakeModel) -> tuple[tuple[float, float], dict[str, Any]]:
+        return (0.0, 0.0), {}
 
 
 def _begin(model: WakeModel, config: Config, start_from: str | Path | None) -> str | None:

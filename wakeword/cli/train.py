@@ -16,6 +16,7 @@ from wakeword.cli.options import (
     MaxSteps,
     Negatives,
     Rooms,
+    Spellings,
     Takes,
     Voices,
 )
@@ -23,6 +24,7 @@ from wakeword.errors import DataError
 from wakeword.files import folder_name
 
 if TYPE_CHECKING:
+    from synth.spoken import Casting
     from wakeword.config import Config
 
 
@@ -46,6 +48,7 @@ def command(
     data: Annotated[Path | None, typer.Option(help="A dataset that `wakeword synth` wrote, instead.")] = None,
     lang: Language = "en",
     voice: Voices = None,
+    spelling: Spellings = None,
     config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
     start_from: Annotated[Path | None, typer.Option(help="An earlier run, or a backbone, to begin with.")] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder. Default: models/PHRASE.")] = None,
@@ -61,19 +64,18 @@ def command(
     Of several words, recordings lie in a sub-folder each. The clips folder's name is the default word. Stopped with
     Ctrl-C, or killed, the same command goes on where it was.
     """
-    from synth.spoken import ESPEAK, Casting
     from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
 
     hard = [folder for one in hard_negatives or [] for folder in wrong_hits(one)]
     added = _added(activates=takes, negatives=negatives, near_misses=hard, backgrounds=backgrounds, rooms=rooms)
-    _refuse(phrases, clips, data, bool(voice) or lang != "en", bool(added))
+    _refuse(phrases, clips, data, bool(voice or spelling) or lang != "en", bool(added))
     limits = {"max_minutes": max_minutes, "max_steps": max_steps, "target_fa_per_hour": target_fa_per_hour}
     settings = _settings(config, quick, not (clips or data), bool(takes), bool(hard), limits)
     report = reporter(as_json)
     if data:
         examples = from_dataset(data, settings)
     else:
-        folder = clips or spoken_clips(phrases, report, Casting(lang, tuple(voice or [ESPEAK])))
+        folder = clips or spoken_clips(phrases, report, casting(lang, voice, spelling, phrases))
         opened = open_clips(folder, settings, phrases, report, added)
         examples = rendered(opened, settings, workers)
     out = out or Path("models") / folder_name(" ".join(examples.phrases))
@@ -90,7 +92,7 @@ def _settings(name: str, quick: bool, spoken: bool, takes: bool, hard: bool, lim
     from wakeword.config import load_config, override
 
     config = override(load_config(name), **(QUICK if quick else {}))
-    config = typed(config, takes) if spoken else config
+    config = typed(config, takes, quick) if spoken else config
     if hard and config.synth.near_miss_probability == 0.0:
         config = override(config, synth={"near_miss_probability": HARD_PROBABILITY})
     return override(config, train={name: value for name, value in limits.items() if value is not None})
@@ -104,7 +106,30 @@ def _refuse(phrases: list[str] | None, clips: Path | None, data: Path | None, vo
     if data and added:
         raise DataError("train: got recordings besides --data, expected them only where examples are rendered")
     if voiced and (clips or data):
-        raise DataError("train: got --voice or --lang with recordings, expected them only where the phrase is spoken")
+        raise DataError(
+            "train: got --voice, --spelling or --lang with recordings, expected them only where the phrase is spoken"
+        )
+
+
+def casting(lang: str, voice: list[str] | None, spelling: list[str] | None, phrases: list[str] | None) -> Casting:
+    """Who says the phrases, and how they are written."""
+    from synth.spoken import ESPEAK, Casting
+
+    return Casting(lang, tuple(voice or [ESPEAK]), spellings(spelling, phrases or []))
+
+
+def spellings(given: list[str] | None, phrases: list[str]) -> tuple[tuple[str, str], ...]:
+    """Pairs of a phrase and another way to write it. Raises DataError where it is not said of which of several.
+
+    >>> spellings(["okay naboo"], ["okay nabu"]), spellings(["off=orf"], ["on", "off"])
+    ((('okay nabu', 'okay naboo'),), (('off', 'orf'),))
+    """
+    parts = [text.rpartition("=") for text in given or ()]
+    if len(phrases) != 1 and any(not whose for whose, _, _ in parts):
+        raise DataError(
+            f"--spelling: got {' '.join(given or ())!r}, expected PHRASE=TEXT where there are several phrases"
+        )
+    return tuple((whose or phrases[0], text) for whose, _, text in parts)
 
 
 def wrong_hits(folder: Path) -> list[Path]:
