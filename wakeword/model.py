@@ -125,15 +125,26 @@ class WakeModel(nn.Module):
         with torch.no_grad():
             frames, pcm_left, norm = self.front(pcm, state.pcm, state.norm)
         frames = torch.cat([state.conv, frames], dim=2)
-        x = self.dropout(torch.relu(self.conv_norm(self.conv(frames))))  # [B, C, T]
+        x = self.convolved(frames)
         frames_left = frames[:, :, x.shape[2] * self.conv.stride[0] :]
         hidden = []
-        for gru, norm_layer, before in zip(self.gru, self.gru_norm, state.gru, strict=True):
-            steps, last = gru(x.transpose(1, 2), before)
-            x = norm_layer(self.dropout(steps.transpose(1, 2)))
+        for number, before in enumerate(state.gru):
+            x, last = self.recurred(x, number, before)
             hidden.append(last)
-        logits = self.head(self.dropout(x.transpose(1, 2)))
-        return logits, State(pcm_left, norm, frames_left, tuple(hidden))
+        return self.said(x), State(pcm_left, norm, frames_left, tuple(hidden))
+
+    def convolved(self, frames: Tensor) -> Tensor:
+        """Frames [B, F, T] -> what the first GRU hears [B, C, steps]."""
+        return self.dropout(torch.relu(self.conv_norm(self.conv(frames))))
+
+    def recurred(self, x: Tensor, number: int, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x [B, C, T] -> that GRU's output [B, H, T] and its last state [1, B, H]. `before` is zeros if left out."""
+        steps, last = self.gru[number](x.transpose(1, 2), before)
+        return self.gru_norm[number](self.dropout(steps.transpose(1, 2))), last
+
+    def said(self, x: Tensor) -> Tensor:
+        """The last GRU's output [B, H, T] -> logits [B, T, K]."""
+        return self.head(self.dropout(x.transpose(1, 2)))
 
 
 def stream_logits(model: WakeModel, pcm: Tensor, chunk_samples: int) -> Tensor:

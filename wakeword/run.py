@@ -25,6 +25,7 @@ from wakeword.errors import DataError
 from wakeword.model import WakeModel
 from wakeword.prefetch import prefetched
 from wakeword.rounding import rounded_weights
+from wakeword.teachers import Teachers
 
 CHECKPOINT = Path("training") / "checkpoint.safetensors"
 CHECKPOINT_EVERY_S = 30.0
@@ -53,7 +54,7 @@ class Run(ABC, Generic[Batch]):
     identity: str
     """What must be equal for a checkpoint to be gone on with."""
 
-    def __init__(self, config: Config, model: WakeModel, out: Path) -> None:
+    def __init__(self, config: Config, model: WakeModel | Teachers, out: Path) -> None:
         self.config, self.out = config, out
         self.path = out / CHECKPOINT
         self.model = model.train()

@@ -28,6 +28,7 @@ from wakeword.files import locked
 from wakeword.hardness import Hardness
 from wakeword.model import WakeModel, weighted_loss
 from wakeword.run import CHECKPOINT, Report, Run
+from wakeword.teachers import Teachers
 from wakeword.validate import Validation, validate
 
 TEACHERS = Path("training") / "teachers"
@@ -62,23 +63,21 @@ def train(
 
 def trained_teachers(
     config: Config, data: TrainingData, folder: Path, report: Report, start_from: str | Path | None
-) -> list[WakeModel]:
-    """Networks trained as `config` says, but from other seeds; each resumes in a folder of its own.
-
-    Where a phrase is known from synthesizers alone, every network that begins with another head finds other things to
-    tell it by, and real people are missed by luck. What the networks have in common is the phrase: their mean is the
-    better teacher (Hinton, Vinyals and Dean 2015, arXiv:1503.02531; figures in docs/experiments.md).
-    """
-    count, minutes, made = config.train.teachers, config.train.max_minutes, []
-    limits = {"max_steps": config.train.teacher_steps, "max_minutes": minutes and minutes / (2 * count)}
-    for number in range(count):
-        report({"event": "teachers", "done": number, "of": count})
-        own = override(config, train={**limits, "teachers": 0, "seed": config.train.seed + number + 1})
-        run = TeacherRun(own, data, folder / str(number), start_from)
-        run.to_its_end(lambda event: None)
-        made.append(run.average)
-    report({"event": "teachers", "done": count, "of": count})
-    return made
+) -> Teachers:
+    """Trained side by side on the same examples as `config` says, but each with another head to begin with."""
+    steps, count, minutes = config.train.teacher_steps, config.train.teachers, config.train.max_minutes
+    own = {
+        "seed": config.train.seed + 1,
+        "max_steps": steps,
+        "max_minutes": minutes and minutes / 2,
+        "validate_every_steps": steps,  # nobody chooses between checkpoints of them
+        "gradient_clip": config.train.gradient_clip * count**0.5,  # which is of the gradients of all together
+        "int8_weights": False,
+    }
+    run = TeacherRun(override(config, train=own), data, folder, start_from)
+    report({"event": "teachers", "done": run.progress.step, "of": steps})
+    run.to_its_end(lambda event: report({"event": "teachers", "done": event["step"], "of": steps}))
+    return run.average
 
 
 class WakeRun(Run[Batch]):
@@ -89,15 +88,19 @@ class WakeRun(Run[Batch]):
 
     def __init__(self, config: Config, data: TrainingData, out: Path, start_from: str | Path | None = None) -> None:
         torch.manual_seed(config.train.seed)
-        model = WakeModel(config, len(data.phrases))
-        self.start_from = _begin(model, config, start_from)
+        model, self.start_from = self.begin(config, len(data.phrases), start_from)
         super().__init__(config, model, out)
         self.data = data
-        self.teachers: list[WakeModel] = []
+        self.teachers: Teachers | None = None
         self.held_out: list[Example] = []
         self.identity = _identity(config, data, self.start_from)
         facts = self.restore()
         self.hardness, self.times = Hardness(facts.get("peaks")), facts.get("times", {})
+
+    def begin(self, config: Config, labels: int, start_from: str | Path | None) -> tuple[nn.Module, str | None]:
+        """What is trained, with its first weights, and where they come from."""
+        model = WakeModel(config, labels)
+        return model, _begin(model, config, start_from)
 
     def batches(self) -> Iterator[Batch]:
         """From the next step's first example on, drawn by what is known of their hardness."""
@@ -106,17 +109,17 @@ class WakeRun(Run[Batch]):
 
     def loss(self, batch: Batch) -> Tensor:
         logits, _ = self.model(batch.pcm, self.model.empty_state(len(batch.pcm)))
-        wrong = torch.sigmoid(logits.detach()) * batch.weight * (1.0 - batch.target)
-        self.hardness.observe(batch.events, wrong.amax(dim=2).numpy(), self.config)
+        self.observe(batch, logits)
         if self.teachers:
-            return nn.functional.binary_cross_entropy_with_logits(logits, self._taught(batch.pcm))
+            with torch.no_grad():
+                said = torch.sigmoid(self.teachers(batch.pcm))
+            return nn.functional.binary_cross_entropy_with_logits(logits, said)
         return weighted_loss(logits, batch.target, batch.weight, self.config.train.positive_weight)
 
-    def _taught(self, pcm: Tensor) -> Tensor:
-        """The probabilities [B, T, K] of the teachers' mean logits."""
-        with torch.no_grad():
-            said = [teacher(pcm, teacher.empty_state(len(pcm)))[0] for teacher in self.teachers]
-            return torch.sigmoid(torch.stack(said).mean(dim=0))
+    def observe(self, batch: Batch, logits: Tensor) -> None:
+        """Notes how wrong logits [B, T, K] are on each negative."""
+        wrong = torch.sigmoid(logits.detach()) * batch.weight * (1.0 - batch.target)
+        self.hardness.observe(batch.events, wrong.amax(dim=2).numpy(), self.config)
 
     def criterion(self, model: WakeModel) -> tuple[tuple[float, float], dict[str, Any]]:
         if not self.held_out:
@@ -172,9 +175,20 @@ class WakeRun(Run[Batch]):
 
 
 class TeacherRun(WakeRun):
-    """One of several: nobody chooses between its checkpoints, so it is never judged."""
+    """Several networks at once, on the same batches. None is judged: there is nothing to choose between."""
 
-    def criterion(self, model: WakeModel) -> tuple[tuple[float, float], dict[str, Any]]:
+    def begin(self, config: Config, labels: int, start_from: str | Path | None) -> tuple[nn.Module, str | None]:
+        models = [WakeModel(config, labels) for _ in range(config.train.teachers)]
+        origins = [_begin(model, config, start_from) for model in models]
+        return Teachers(models), origins[0]
+
+    def loss(self, batch: Batch) -> Tensor:
+        said = self.model.each(batch.pcm)
+        self.observe(batch, said.mean(dim=0))
+        limits = self.config.train
+        return sum(weighted_loss(logits, batch.target, batch.weight, limits.positive_weight) for logits in said)
+
+    def criterion(self, model: nn.Module) -> tuple[tuple[float, float], dict[str, Any]]:
         return (0.0, 0.0), {}
 
 
