@@ -130,7 +130,7 @@ def read_network(bundle: Bundle) -> tuple[Conv1d, tuple[Gru, ...], Dense]:
     """The weights of a trained bundle, whatever its front end.
 
     Raises BundleError that names the tensor if its weights do not fit its configuration, for an enrolled bundle, and
-    for one with patience.
+    for one with patience or members.
     """
     card, config, weights = bundle.card, bundle.card.config, bundle.weights()
     if card.paths:
@@ -141,6 +141,10 @@ def read_network(bundle: Bundle) -> tuple[Conv1d, tuple[Gru, ...], Dense]:
     if steps != 1:
         raise BundleError(
             f"{bundle.path}: got detector.patience_steps {steps}, expected 1: devices know no patience yet"
+        )
+    if config.model.members != 1:
+        raise BundleError(
+            f"{bundle.path}: got model.members {config.model.members}, expected 1: devices have no room for an ensemble"
         )
     _check_weights(weights, _expected_shapes(config, len(card.phrases)), str(bundle.path))
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

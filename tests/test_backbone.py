@@ -89,6 +89,12 @@ def test_a_word_takes_all_of_a_backbone_but_its_head(tmp_path: Path) -> None:
     backbone.put_into(model, config)
     torch.testing.assert_close(model.gru[0].weight_hh_l0.data, backbone.weights["gru.0.weight_hh_l0"])
     torch.testing.assert_close(model.head.weight.data, head.data)
+    several = override(config, model={"members": 3})
+    ensemble = WakeModel(several)
+    backbone.put_into(ensemble, several)
+    for gru in ensemble.gru:
+        torch.testing.assert_close(gru.weight_hh_l0.data, backbone.weights["gru.0.weight_hh_l0"])
+    torch.testing.assert_close(ensemble.gru_norm[0].running_var, model.gru_norm[0].running_var.repeat(3))
     other = override(config, model={"gru_units": [7]})
     with pytest.raises(ConfigError, match="not the backbone's"):
         backbone.put_into(WakeModel(other), other)

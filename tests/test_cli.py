@@ -124,12 +124,12 @@ def test_info_of_the_seed_system_shows_its_numbers(capsys: pytest.CaptureFixture
 
 def test_info_counts_the_parameters_that_the_model_has() -> None:
     pytest.importorskip("torch")
-    from wakeword.config import load_config
+    from wakeword.config import load_config, override
     from wakeword.info import parameters
     from wakeword.model import WakeModel, folded_weights
 
-    for name, phrases in [("default", 1), ("activate", 1), ("tiny", 3)]:
-        config = load_config(name)
+    for name, phrases, members in [("default", 1, 1), ("activate", 1, 1), ("tiny", 3, 1), ("default", 2, 6)]:
+        config = override(load_config(name), model={"members": members})
         model = WakeModel(config, phrases).eval()
         assert parameters(config, phrases) == sum(p.numel() for p in model.parameters())
         assert parameters(config, phrases, folded=True) == sum(w.size for w in folded_weights(model).values())

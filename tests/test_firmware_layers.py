@@ -61,12 +61,13 @@ def test_a_missing_a_foreign_a_half_precision_and_a_nan_tensor_are_named(tiny_bu
             read_layers(tmp_path)
 
 
-def test_a_bundle_with_patience_is_refused_because_devices_have_none(tiny_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("section", "key"), [("detector", "patience_steps"), ("model", "members")])
+def test_a_bundle_with_what_devices_lack_is_refused(tiny_bundle: Path, tmp_path: Path, section: str, key: str) -> None:
     bundle = read_bundle(tiny_bundle)
-    detector = bundle.card.config.detector.model_copy(update={"patience_steps": 2})
-    card = bundle.card.model_copy(update={"config": bundle.card.config.model_copy(update={"detector": detector})})
+    changed = getattr(bundle.card.config, section).model_copy(update={key: 2})
+    card = bundle.card.model_copy(update={"config": bundle.card.config.model_copy(update={section: changed})})
     write_bundle(tmp_path, card, bundle.graph(), bundle.weights(), bundle.golden())
-    with pytest.raises(BundleError, match="patience_steps 2, expected 1"):
+    with pytest.raises(BundleError, match=f"{key} 2, expected 1"):
         read_layers(tmp_path)
 
 

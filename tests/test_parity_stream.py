@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.signals import speech_like
-from wakeword.config import load_config
+from wakeword.config import Config, load_config, override
 from wakeword.features import compute, tables, zero_state
 from wakeword.phones import PHONES, phones
 
@@ -15,15 +15,20 @@ from wakeword.export import PARITY_TOLERANCE, export, graph_metadata, run_graph 
 from wakeword.model import WakeModel, folded_weights, model_from_weights, stream_logits  # noqa: E402
 from wakeword.path import Paths, path_scores  # noqa: E402
 
-CONFIGS = ["default", "activate", "tiny"]
+CONFIGS = ["default", "activate", "tiny", "ensemble"]
 FLOAT32 = 2e-6  # of logits near 1: one rounding, in another order
 RELATIVE = 2e-4  # float32 power spectra against float64
+
+
+def named(name: str) -> Config:
+    """A packaged configuration, or the ensemble that a typed phrase is."""
+    return override(load_config("default"), model={"members": 3}) if name == "ensemble" else load_config(name)
 
 
 def trained_looking(name: str) -> WakeModel:
     """Random weights, with batch norms that do something."""
     torch.manual_seed(3)
-    model = WakeModel(load_config(name)).eval()
+    model = WakeModel(named(name)).eval()
     for norm in (model.conv_norm, *model.gru_norm):
         torch.nn.init.normal_(norm.running_mean, 0.0, 0.3)
         torch.nn.init.uniform_(norm.running_var, 0.5, 2.0)
@@ -33,13 +38,13 @@ def trained_looking(name: str) -> WakeModel:
 
 
 def speech(name: str, steps: int) -> np.ndarray:
-    config = load_config(name)
+    config = named(name)
     return speech_like(steps * config.step_samples, config.audio.sample_rate_hz)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_torch_front_end_is_the_numpy_one(name: str) -> None:
-    model, t, pcm = trained_looking(name), tables(load_config(name)), speech(name, 60)
+    model, t, pcm = trained_looking(name), tables(named(name)), speech(name, 60)
     expected, _ = compute(t, pcm, zero_state(t))
     zeros = model.zero_state()
     got, _, _ = model.front(torch.from_numpy(pcm)[None], zeros.pcm, zeros.norm)
@@ -65,7 +70,7 @@ def test_a_training_example_is_the_same_network_without_padding() -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_folding_batch_norms_changes_nothing(name: str) -> None:
     model, pcm = trained_looking(name), torch.from_numpy(speech(name, 40))[None]
-    again = model_from_weights(load_config(name), folded_weights(model))
+    again = model_from_weights(named(name), folded_weights(model))
     expected = torch.sigmoid(stream_logits(model, pcm, pcm.shape[1]))
     got = torch.sigmoid(stream_logits(again, pcm, pcm.shape[1]))
     torch.testing.assert_close(got, expected, rtol=0.0, atol=PARITY_TOLERANCE)
@@ -73,7 +78,7 @@ def test_folding_batch_norms_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_onnx_equals_torch_for_any_chunking(name: str) -> None:
-    model, pcm, config = trained_looking(name), speech(name, 60), load_config(name)
+    model, pcm, config = trained_looking(name), speech(name, 60), named(name)
     card = Card(phrases=["x"], thresholds=[0.5], phrase_s=[0.5], config=config, provenance={})
     graph, _, _ = export(model, card)
     expected = torch.sigmoid(stream_logits(model, torch.from_numpy(pcm)[None], len(pcm)))[0].numpy()

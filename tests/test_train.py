@@ -21,7 +21,8 @@ from wakeword.checkpoint import load  # noqa: E402
 from wakeword.clips import Event, Example  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.errors import ConfigError, DataError  # noqa: E402
-from wakeword.train import TEACHERS, WakeRun, train, trained_teachers  # noqa: E402
+from wakeword.model import weighted_loss  # noqa: E402
+from wakeword.train import WakeRun, train  # noqa: E402
 
 RATE_HZ = 16000
 EARLY_S = 0.2  # what labels.ignore_steps allows before the end of a word
@@ -93,41 +94,26 @@ def test_a_run_cut_in_two_ends_with_the_same_weights(hard_negatives: float, tmp_
         np.testing.assert_array_equal(cut[name], value)
 
 
-def test_a_run_with_teachers_cut_in_two_ends_with_the_same_weights(tmp_path: Path) -> None:
-    config = tiny(max_steps=6, validate_every_steps=3, teachers=2, teacher_steps=4)
-    events: list[dict] = []
-    train(config, chirps(config), tmp_path / "whole", events.append)
-    assert [event["done"] for event in events if event["event"] == "teachers"] == [0, 4]
-    assert not (tmp_path / "whole" / TEACHERS).exists()
-    teachers = trained_teachers(config, chirps(config), tmp_path / "cut" / TEACHERS, events.append, None)
-    run = WakeRun(config, chirps(config), tmp_path / "cut")
-    run.teachers = teachers
-    for _ in range(3):
-        run.train_step(next(run.batches()))
-        run.count(0.0, 0.0)
-    run.validate()
-    run.save()
-    train(config, chirps(config), tmp_path / "cut")
-    whole, cut = (read_bundle(tmp_path / name).weights() for name in ("whole", "cut"))
-    for name, value in whole.items():
-        np.testing.assert_array_equal(cut[name], value)
-
-
-def test_a_network_comes_nearer_to_what_its_teachers_say_than_to_the_labels(tmp_path: Path) -> None:
-    config = tiny(max_steps=60, validate_every_steps=60, teachers=2, teacher_steps=30)
-    teachers = trained_teachers(config, chirps(config), tmp_path / "teachers", lambda event: None, None)
-    run = WakeRun(config, chirps(config), tmp_path / "run")
-    run.teachers = teachers
+def test_members_learn_alone_and_say_their_mean(tmp_path: Path) -> None:
+    config = override(tiny(max_steps=6, validate_every_steps=3, frozen_layers=1), model={"members": 3})
+    run = WakeRun(config, chirps(config), tmp_path)
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
     batch = next(run.batches())
-    before = run.loss(batch).item()
-    for _ in range(60):
-        run.train_step(next(run.batches()))
-        run.count(0.0, 0.0)
-    said = torch.sigmoid(teachers(batch.pcm))
-    least = torch.nn.functional.binary_cross_entropy(said, said).item()  # their own uncertainty: no student gets below
-    assert run.loss(batch).item() - least < 0.3 * (before - least)
-    one, other = teachers.models
-    assert (one.head.weight != other.head.weight).any()
+    alone, _ = run.model.eval().each(batch.pcm, run.model.empty_state(len(batch.pcm)))
+    together, _ = run.model(batch.pcm, run.model.empty_state(len(batch.pcm)))
+    torch.testing.assert_close(alone.mean(dim=0), together)
+    assert (alone[0] != alone[1]).any()
+    weighted_loss(alone[1], batch.target, batch.weight, 1.0).backward()
+    assert [gru.weight_hh_l0.grad is not None and bool(gru.weight_hh_l0.grad.any()) for gru in run.model.gru] == [
+        False,
+        True,
+        False,
+    ]
+    assert run.model.conv.weight.grad is None
+    run.train_step(batch)
+    for gru in range(3):
+        name = f"gru.{gru}.weight_hh_l0"
+        assert (run.model.state_dict()[name] != before[name]).any()
 
 
 def test_after_kill_9_training_goes_on_from_the_last_checkpoint(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class Backbone:
                 "train.backbone: got features or a model that are not the backbone's, expected false there"
             )
         wanted = {name: value for name, value in self.weights.items() if head or not name.startswith(HEAD)}
-        model.load_state_dict({**model.state_dict(), **wanted})
+        model.load_state_dict({**model.state_dict(), **_for_members(wanted, config)})
 
     def model(self, config: SystemConfig) -> WakeModel:
         """The whole network with its head of phones, in eval mode."""
@@ -195,7 +195,19 @@ def edit_distance(heard: list[int], said: list[int]) -> int:
     return row[-1]
 
 
+def _for_members(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, Tensor]:
+    """The weights with the last GRU's once for each member, and its norm's, of joined outputs, side by side."""
+    last, members = len(config.model.gru_units) - 1, config.model.members
+    made = dict(weights)
+    for name, value in weights.items():
+        if name.startswith(f"gru.{last}."):
+            made |= {name.replace(str(last), str(last + member), 1): value for member in range(members)}
+        if name.startswith(f"gru_norm.{last}.") and value.ndim:
+            made[name] = value.repeat(members)
+    return made
+
+
 def _system(config: SystemConfig) -> dict[str, Any]:
-    """What must be equal for weights to mean the same: dropout is not among it."""
+    """What must be equal for weights to mean the same: dropout and the number of members are not among it."""
     values = {"sample_rate_hz": config.audio.sample_rate_hz, "features": config.features.model_dump(mode="json")}
-    return {**values, "model": config.model.model_dump(mode="json", exclude={"dropout"})}
+    return {**values, "model": config.model.model_dump(mode="json", exclude={"dropout", "members"})}

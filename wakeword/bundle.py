@@ -81,8 +81,8 @@ class Bundle:
         """float32 arrays by name, in torch's layouts and gate order (r, z, n):
 
         conv.weight [C, F, kernel], conv.bias [C], gru.i.weight_ih [3H, I], gru.i.weight_hh [3H, H], gru.i.bias_ih [3H],
-        gru.i.bias_hh [3H], head.weight [K, H], head.bias [K]. Where the card has paths, the head's outputs are the
-        phones of `wakeword.phones` instead of phrases. Raises BundleError if the file is not readable.
+        gru.i.bias_hh [3H], head.weight [K, H * members], head.bias [K]. Where the card has paths, the head's outputs
+        are the phones of `wakeword.phones` instead of phrases. Raises BundleError if the file is not readable.
         """
         try:
             return safetensors.numpy.load(read_bounded(self.path / WEIGHTS))

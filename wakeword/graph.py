@@ -106,8 +106,10 @@ def build_graph(
     g = GraphBuilder()
     source, frames = _frames(g, config)
     hidden, width = _convolution(g, frames, config, weights), config.model.conv_filters
-    for i, units in enumerate(config.model.gru_units):
+    lower = len(config.model.gru_units) - 1
+    for i, (_, units) in enumerate(config.model.grus[:lower]):
         hidden, width = _gru(g, g.reshape(hidden, [-1, 1, width]), i, units, weights), units
+    hidden, width = _members(g, g.reshape(hidden, [-1, 1, width]), config, weights), config.model.head_inputs
     head, bias = weights["head.weight"], weights["head.bias"]
     logits = g.node("Gemm", g.reshape(hidden, [-1, width]), g.constant(head.T), g.constant(bias))
     if paths is None:
@@ -206,6 +208,14 @@ def _gru(g: GraphBuilder, x: str, index: int, units: int, weights: dict[str, np.
     steps, last = g.node("GRU", x, *parts, "", initial, outputs=2, hidden_size=units, linear_before_reset=1)
     g.next_state(f"gru{index}", last)
     return steps
+
+
+def _members(g: GraphBuilder, x: str, config: SystemConfig, weights: dict[str, np.ndarray]) -> str:
+    """[steps, 1, I] -> what the last GRUs say side by side, [steps, 1, 1, M * H]."""
+    count, units = config.model.members, config.model.gru_units[-1]
+    first = len(config.model.gru_units) - 1
+    said = [_gru(g, x, first + member, units, weights) for member in range(count)]
+    return said[0] if count == 1 else g.node("Concat", *said, axis=3)
 
 
 def _path_scores(g: GraphBuilder, logits: str, paths: Paths) -> str:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,7 @@ def derived_numbers(config: SystemConfig, phrases: int = 1) -> dict[str, Any]:
         "conv_kernel": config.model.conv_kernel,
         "conv_stride": config.model.conv_stride,
         "gru_units": list(config.model.gru_units),
+        "members": config.model.members,
         "parameters": parameters(config, phrases),
         "inference_parameters": parameters(config, phrases, folded=True),
         "macs_per_second": sum(macs.values()),
@@ -61,11 +61,11 @@ def derived_numbers(config: SystemConfig, phrases: int = 1) -> dict[str, Any]:
 def parameters(config: SystemConfig, phrases: int = 1, folded: bool = False) -> int:
     """Trainable parameters; `folded` leaves out the batch norms (two numbers a channel), as a bundle does."""
     model = config.model
-    units = [model.conv_filters, *model.gru_units]
     conv = model.conv_filters * (config.features.bins * model.conv_kernel + 1)
-    gru = sum(3 * h * (i + h) + 6 * h for i, h in pairwise(units))
-    head = phrases * (units[-1] + 1)
-    return conv + gru + head + (0 if folded else 2 * sum(units))
+    gru = sum(3 * h * (i + h) + 6 * h for i, h in model.grus)
+    head = phrases * (model.head_inputs + 1)
+    normed = model.conv_filters + sum(h for _, h in model.grus)
+    return conv + gru + head + (0 if folded else 2 * normed)
 
 
 def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
@@ -76,11 +76,10 @@ def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
     model = config.model
     frames_per_s = config.audio.sample_rate_hz / config.features.hop_samples
     steps_per_s = config.audio.sample_rate_hz / config.step_samples
-    units = [model.conv_filters, *model.gru_units]
     per_step = {
         "conv": model.conv_filters * config.features.bins * model.conv_kernel,
-        "gru": sum(3 * h * (i + h) for i, h in pairwise(units)),
-        "head": phrases * units[-1],
+        "gru": sum(3 * h * (i + h) for i, h in model.grus),
+        "head": phrases * model.head_inputs,
     }
     return {name: round(macs * frames_per_s) for name, macs in _front_end_macs(config).items()} | {
         name: round(macs * steps_per_s) for name, macs in per_step.items()

@@ -92,11 +92,14 @@ class WakeModel(nn.Module):
         self.front = MicroFrontEnd() if config.features.kind == "micro" else FrontEnd(tables(config))
         self.conv = nn.Conv1d(config.features.bins, sizes.conv_filters, sizes.conv_kernel, sizes.conv_stride)
         self.conv_norm = nn.BatchNorm1d(sizes.conv_filters, eps=BATCH_NORM_EPSILON)
-        inputs = (sizes.conv_filters, *sizes.gru_units[:-1])
-        self.gru = nn.ModuleList(nn.GRU(i, h, batch_first=True) for i, h in zip(inputs, sizes.gru_units, strict=True))
-        self.gru_norm = nn.ModuleList(nn.BatchNorm1d(h, eps=BATCH_NORM_EPSILON) for h in sizes.gru_units)
+        self.members = sizes.members
+        self.gru = nn.ModuleList(nn.GRU(i, h, batch_first=True) for i, h in sizes.grus)
+        widths = (*sizes.gru_units[:-1], sizes.head_inputs)
+        self.gru_norm = nn.ModuleList(nn.BatchNorm1d(width, eps=BATCH_NORM_EPSILON) for width in widths)
         self.dropout = nn.Dropout(drop)
-        self.head = nn.Linear(sizes.gru_units[-1], labels)
+        self.head = nn.Linear(sizes.head_inputs, labels)
+        with torch.no_grad():
+            self.head.weight.mul_(sizes.members**0.5)  # as each member's own would begin, which has fewer inputs
 
     def zero_state(self, batch: int = 1) -> State:
         """The state at the start of a stream: zeros."""
@@ -116,35 +119,42 @@ class WakeModel(nn.Module):
 
     def freeze(self, layers: int) -> None:
         """Keeps the weights and batch statistics of so many layers as they are: the convolution, then the GRUs."""
-        parts = [(self.conv, self.conv_norm), *zip(self.gru, self.gru_norm, strict=True)]
+        parts = [(self.conv, self.conv_norm), *((*grus, norm) for grus, norm in self.layers())]
         for module in chain.from_iterable(parts[:layers]):
             module.eval().requires_grad_(False)
 
+    def layers(self) -> list[tuple[list[nn.GRU], nn.BatchNorm1d]]:
+        """Each layer of GRUs with its norm. Several GRUs hear the same, and their outputs are joined."""
+        grus, lower = list(self.gru), len(self.gru) - self.members
+        return list(zip([*([gru] for gru in grus[:lower]), grus[lower:]], self.gru_norm, strict=True))
+
     def forward(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
         """pcm float32 [B, N] in -1..1 -> logits [B, T, K] and the next state."""
+        logits, state = self.each(pcm, state)
+        return logits.mean(dim=0), state
+
+    def each(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
+        """pcm float32 [B, N] in -1..1 -> each member's logits [M, B, T, K] and the next state."""
         with torch.no_grad():
             frames, pcm_left, norm = self.front(pcm, state.pcm, state.norm)
         frames = torch.cat([state.conv, frames], dim=2)
-        x = self.convolved(frames)
+        x = self.dropout(torch.relu(self.conv_norm(self.conv(frames))))  # [B, C, T]
         frames_left = frames[:, :, x.shape[2] * self.conv.stride[0] :]
-        hidden = []
-        for number, before in enumerate(state.gru):
-            x, last = self.recurred(x, number, before)
-            hidden.append(last)
-        return self.said(x), State(pcm_left, norm, frames_left, tuple(hidden))
+        hidden: list[Tensor] = []
+        for grus, norm_layer in self.layers():
+            pairs = [gru(x.transpose(1, 2), state.gru[len(hidden) + i]) for i, gru in enumerate(grus)]
+            steps = torch.cat([steps for steps, _ in pairs], dim=2)
+            x = norm_layer(self.dropout(steps.transpose(1, 2)))
+            hidden += [last for _, last in pairs]
+        logits = self._said(self.dropout(x.transpose(1, 2)))
+        return logits, State(pcm_left, norm, frames_left, tuple(hidden))
 
-    def convolved(self, frames: Tensor) -> Tensor:
-        """Frames [B, F, T] -> what the first GRU hears [B, C, steps]."""
-        return self.dropout(torch.relu(self.conv_norm(self.conv(frames))))
-
-    def recurred(self, x: Tensor, number: int, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x [B, C, T] -> that GRU's output [B, H, T] and its last state [1, B, H]. `before` is zeros if left out."""
-        steps, last = self.gru[number](x.transpose(1, 2), before)
-        return self.gru_norm[number](self.dropout(steps.transpose(1, 2))), last
-
-    def said(self, x: Tensor) -> Tensor:
-        """The last GRU's output [B, H, T] -> logits [B, T, K]."""
-        return self.head(self.dropout(x.transpose(1, 2)))
+    def _said(self, x: Tensor) -> Tensor:
+        """Joined outputs [B, T, M * H] -> logits [M, B, T, K]: the head's weights in as many parts, one bias."""
+        if self.members == 1:
+            return self.head(x)[None]
+        parts = zip(x.chunk(self.members, dim=2), self.head.weight.chunk(self.members, dim=1), strict=True)
+        return torch.stack([nn.functional.linear(part, weight, self.head.bias) for part, weight in parts])
 
 
 def stream_logits(model: WakeModel, pcm: Tensor, chunk_samples: int) -> Tensor:
@@ -175,15 +185,17 @@ def folded_weights(model: WakeModel) -> dict[str, np.ndarray]:
         "conv.weight": model.conv.weight.detach().double() * scale[:, None, None],
         "conv.bias": model.conv.bias.detach().double() * scale + shift,
     }
-    scale, shift = torch.ones(1).double(), torch.zeros(1).double()
-    for i, (gru, norm) in enumerate(zip(model.gru, model.gru_norm, strict=True)):
-        into = gru.weight_ih_l0.detach().double()
-        weights[f"gru.{i}.weight_ih"] = into * scale
-        weights[f"gru.{i}.bias_ih"] = gru.bias_ih_l0.detach().double() + (into * shift).sum(dim=1)
-        weights[f"gru.{i}.weight_hh"] = gru.weight_hh_l0.detach()
-        weights[f"gru.{i}.bias_hh"] = gru.bias_hh_l0.detach()
+    scale, shift, i = torch.ones(1).double(), torch.zeros(1).double(), 0
+    for grus, norm in model.layers():
+        for gru in grus:
+            into = gru.weight_ih_l0.detach().double()
+            weights[f"gru.{i}.weight_ih"] = into * scale
+            weights[f"gru.{i}.bias_ih"] = gru.bias_ih_l0.detach().double() + (into * shift).sum(dim=1)
+            weights[f"gru.{i}.weight_hh"] = gru.weight_hh_l0.detach()
+            weights[f"gru.{i}.bias_hh"] = gru.bias_hh_l0.detach()
+            i += 1
         scale, shift = _affine(norm)
-    head = model.head.weight.detach().double()
+    head = model.head.weight.detach().double() / model.members  # their mean
     weights["head.weight"] = head * scale
     weights["head.bias"] = model.head.bias.detach().double() + (head * shift).sum(dim=1)
     return {name: value.float().contiguous().numpy() for name, value in weights.items()}
@@ -203,6 +215,7 @@ def model_from_weights(config: SystemConfig, weights: dict[str, np.ndarray]) -> 
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(torch.from_numpy(weights[name]))
+        model.head.weight.mul_(model.members)
         for norm in (model.conv_norm, *model.gru_norm):
             norm.running_var.fill_(1.0 - BATCH_NORM_EPSILON)
     return model

@@ -25,7 +25,6 @@ from wakeword.errors import DataError
 from wakeword.model import WakeModel
 from wakeword.prefetch import prefetched
 from wakeword.rounding import rounded_weights
-from wakeword.teachers import Teachers
 
 CHECKPOINT = Path("training") / "checkpoint.safetensors"
 CHECKPOINT_EVERY_S = 30.0
@@ -54,7 +53,7 @@ class Run(ABC, Generic[Batch]):
     identity: str
     """What must be equal for a checkpoint to be gone on with."""
 
-    def __init__(self, config: Config, model: WakeModel | Teachers, out: Path) -> None:
+    def __init__(self, config: Config, model: WakeModel, out: Path) -> None:
         self.config, self.out = config, out
         self.path = out / CHECKPOINT
         self.model = model.train()
@@ -125,7 +124,8 @@ class Run(ABC, Generic[Batch]):
         with self.as_deployed(self.model):
             loss = self.loss(batch)
             loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.gradient_clip)
+        largest = self.config.train.gradient_clip / self.model.members**0.5  # of a mean over members
+        nn.utils.clip_grad_norm_(self.model.parameters(), largest)
         self.optimizer.step()
         self._update_average()
         return loss.item()

@@ -5,6 +5,7 @@ What a number means to a user is said in `configs/default.toml`; here stand its 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -112,7 +113,18 @@ class ModelConfig(Section):
     conv_kernel: int = Field(ge=1)
     conv_stride: int = Field(ge=1)
     gru_units: Annotated[tuple[Units, ...], BeforeValidator(_pair)] = Field(min_length=1, max_length=4)
+    members: int = Field(1, ge=1, le=8, description="last GRUs side by side, whose logits are averaged: an ensemble")
     dropout: float = Field(ge=0.0, lt=1.0)
+
+    @property
+    def grus(self) -> list[tuple[int, int]]:
+        """Inputs and units of each GRU, in the order of their weights: the members of the last layer come last."""
+        *lower, last = pairwise((self.conv_filters, *self.gru_units))
+        return [*lower, *[last] * self.members]
+
+    @property
+    def head_inputs(self) -> int:
+        return self.gru_units[-1] * self.members
 
     @model_validator(mode="after")
     def _kernel_covers_stride(self) -> ModelConfig:
@@ -201,6 +213,4 @@ class TrainConfig(Section):
     target_fa_per_hour: float = Field(gt=0.0)
     backbone: bool = Field(False, description="begin with the packaged backbone's weights")
     frozen_layers: int = Field(0, ge=0, description="the convolution and the first GRUs that keep what they began with")
-    teachers: int = Field(0, ge=0, le=32, description="networks of other seeds whose mean this one learns")
-    teacher_steps: int = Field(150, ge=1, description="batches that each of them is trained for")
     int8_weights: bool = Field(False, description="trained and judged with its weights rounded to int8, a scale a row")

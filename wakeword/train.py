@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wakeword import checkpoint
 from wakeword.backbone import PACKAGED, load_backbone
 from wakeword.batches import Batch, TrainingData, batches
 from wakeword.bundle import Bundle, Card, write_bundle
 from wakeword.clips import Example, PhraseLengths
-from wakeword.config import Config, SystemConfig, override
+from wakeword.config import Config, SystemConfig
 from wakeword.errors import DataError
 from wakeword.export import export
 from wakeword.files import locked
 from wakeword.hardness import Hardness
 from wakeword.model import WakeModel, weighted_loss
 from wakeword.run import CHECKPOINT, Report, Run
-from wakeword.teachers import Teachers
 from wakeword.validate import Validation, validate
-
-TEACHERS = Path("training") / "teachers"
 
 
 def train(
@@ -51,56 +47,26 @@ def train(
     """
     with locked(Path(out) / "training"):
         run = WakeRun(config, data, Path(out), start_from)
-        if config.train.teachers and not run.finished():
-            teachers = trained_teachers(config, data, Path(out) / TEACHERS, report, start_from)
-            run = WakeRun(config, data, Path(out), start_from)  # anew: the teachers have drawn from torch's generator
-            run.teachers = teachers
         run.to_its_end(report)
-        bundle = run.write_bundle()
-        shutil.rmtree(Path(out) / TEACHERS, ignore_errors=True)
-        return bundle
-
-
-def trained_teachers(
-    config: Config, data: TrainingData, folder: Path, report: Report, start_from: str | Path | None
-) -> Teachers:
-    """Trained side by side on the same examples as `config` says, but each with another head to begin with."""
-    steps, count, minutes = config.train.teacher_steps, config.train.teachers, config.train.max_minutes
-    own = {
-        "seed": config.train.seed + 1,
-        "max_steps": steps,
-        "max_minutes": minutes and minutes / 2,
-        "validate_every_steps": steps,  # nobody chooses between checkpoints of them
-        "gradient_clip": config.train.gradient_clip * count**0.5,  # which is of the gradients of all together
-        "int8_weights": False,
-    }
-    run = TeacherRun(override(config, train=own), data, folder, start_from)
-    report({"event": "teachers", "done": run.progress.step, "of": steps})
-    run.to_its_end(lambda event: report({"event": "teachers", "done": event["step"], "of": steps}))
-    return run.average
+        return run.write_bundle()
 
 
 class WakeRun(Run[Batch]):
     """A network that says, after each step, whether one of the phrases has just ended.
 
-    With `teachers` it learns what they say on average, at every step, instead of the labels.
+    Each member of an ensemble learns alone, so that they err in different ways, and their mean in few.
     """
 
     def __init__(self, config: Config, data: TrainingData, out: Path, start_from: str | Path | None = None) -> None:
         torch.manual_seed(config.train.seed)
-        model, self.start_from = self.begin(config, len(data.phrases), start_from)
+        model = WakeModel(config, len(data.phrases))
+        self.start_from = _begin(model, config, start_from)
         super().__init__(config, model, out)
         self.data = data
-        self.teachers: Teachers | None = None
         self.held_out: list[Example] = []
         self.identity = _identity(config, data, self.start_from)
         facts = self.restore()
         self.hardness, self.times = Hardness(facts.get("peaks")), facts.get("times", {})
-
-    def begin(self, config: Config, labels: int, start_from: str | Path | None) -> tuple[nn.Module, str | None]:
-        """What is trained, with its first weights, and where they come from."""
-        model = WakeModel(config, labels)
-        return model, _begin(model, config, start_from)
 
     def batches(self) -> Iterator[Batch]:
         """From the next step's first example on, drawn by what is known of their hardness."""
@@ -108,18 +74,11 @@ class WakeRun(Run[Batch]):
         return batches(examples, self.config, self.data.phrases)
 
     def loss(self, batch: Batch) -> Tensor:
-        logits, _ = self.model(batch.pcm, self.model.empty_state(len(batch.pcm)))
-        self.observe(batch, logits)
-        if self.teachers:
-            with torch.no_grad():
-                said = torch.sigmoid(self.teachers(batch.pcm))
-            return nn.functional.binary_cross_entropy_with_logits(logits, said)
-        return weighted_loss(logits, batch.target, batch.weight, self.config.train.positive_weight)
-
-    def observe(self, batch: Batch, logits: Tensor) -> None:
-        """Notes how wrong logits [B, T, K] are on each negative."""
-        wrong = torch.sigmoid(logits.detach()) * batch.weight * (1.0 - batch.target)
+        said, _ = self.model.each(batch.pcm, self.model.empty_state(len(batch.pcm)))
+        wrong = torch.sigmoid(said.detach().mean(dim=0)) * batch.weight * (1.0 - batch.target)
         self.hardness.observe(batch.events, wrong.amax(dim=2).numpy(), self.config)
+        how_much = self.config.train.positive_weight
+        return torch.stack([weighted_loss(one, batch.target, batch.weight, how_much) for one in said]).mean()
 
     def criterion(self, model: WakeModel) -> tuple[tuple[float, float], dict[str, Any]]:
         if not self.held_out:
@@ -172,24 +131,6 @@ class WakeRun(Run[Batch]):
         held_out = self.data.validation(self.config.train.calibration_examples)
         with self.as_deployed(model):
             return validate(model, lengths.watch(held_out), self.data.phrases, self.config)
-
-
-class TeacherRun(WakeRun):
-    """Several networks at once, on the same batches. None is judged: there is nothing to choose between."""
-
-    def begin(self, config: Config, labels: int, start_from: str | Path | None) -> tuple[nn.Module, str | None]:
-        models = [WakeModel(config, labels) for _ in range(config.train.teachers)]
-        origins = [_begin(model, config, start_from) for model in models]
-        return Teachers(models), origins[0]
-
-    def loss(self, batch: Batch) -> Tensor:
-        said = self.model.each(batch.pcm)
-        self.observe(batch, said.mean(dim=0))
-        limits = self.config.train
-        return sum(weighted_loss(logits, batch.target, batch.weight, limits.positive_weight) for logits in said)
-
-    def criterion(self, model: nn.Module) -> tuple[tuple[float, float], dict[str, Any]]:
-        return (0.0, 0.0), {}
 
 
 def _begin(model: WakeModel, config: Config, start_from: str | Path | None) -> str | None:

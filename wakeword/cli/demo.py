@@ -25,7 +25,7 @@ def command(
     from wakeword.config import load_config, override
 
     report = reporter(as_json)
-    config = typed(override(load_config("default"), **QUICK), quick=True)
+    config = typed(override(load_config("default"), **QUICK))
     config = override(config, train={"max_minutes": minutes})
     opened = open_clips(spoken_clips([phrase], report), config, [phrase], report)
     train_bundle(config, rendered(opened, config, workers), out, report)

@@ -37,27 +37,24 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
     },
 }
 TYPED = {  # where synthesizers alone say the phrase: what trains longer, or more of it, learns their voices by heart
+    "model": {"members": 6},
     "train": {
         "frozen_layers": 2,
-        "teachers": 6,
-        "teacher_steps": 150,
-        "max_steps": 300,
-        "validate_every_steps": 100,
+        "max_steps": 150,
+        "validate_every_steps": 75,
         "warmup_steps": 50,
         "hard_negatives": 0.0,
-    }
+    },
 }
-TYPED_QUICK = {"train": {"teachers": 0, "max_steps": 150, "validate_every_steps": 75}}
 WITH_TAKES = {"train": {"max_steps": 500, "validate_every_steps": 125, "hard_negatives": 0.0}}
 LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
-def typed(config: Config, takes: bool = False, quick: bool = False) -> Config:
+def typed(config: Config, takes: bool = False) -> Config:
     """The configuration for a phrase that synthesizers say, and maybe people, if it begins with the backbone."""
     if not config.train.backbone:
         return config
-    config = override(config, **(WITH_TAKES if takes else TYPED))
-    return override(config, **TYPED_QUICK) if quick and not takes else config
+    return override(config, **(WITH_TAKES if takes else TYPED))
 
 
 def reporter(as_json: bool) -> Report:
@@ -147,7 +144,7 @@ def train_bundle(
 
 def _print_sentence(event: dict[str, Any]) -> None:
     kind, terminal = event["event"], sys.stdout.isatty()
-    if kind in ("speaking", "decoding", "teachers", "step"):
+    if kind in ("speaking", "decoding", "step"):
         text = _progress_text(event)
         last = kind != "step" and event["done"] == event["of"]
         if terminal:
