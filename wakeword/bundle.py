@@ -52,11 +52,11 @@ class Card(Section):
     def fingerprint(self) -> str:
         """Identifies what the graph must agree with: front end, network, phrases and their paths.
 
-        Features that are not used (None) are left out: bundles from before they existed keep their fingerprint.
+        What is not used (None, a single member) is left out: bundles from before it existed keep their fingerprint.
         """
         config = self.config
         features = config.features.model_dump(exclude_none=True)
-        parts = [config.audio.sample_rate_hz, features, config.model.model_dump(), self.phrases]
+        parts = [config.audio.sample_rate_hz, features, config.model.model_dump(exclude_defaults=True), self.phrases]
         parts += [self.paths] if self.paths else []
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
