@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wakeword.model import WakeModel
 
 CHUNKS_MS = (20, 80)
+TYPED = "typed"  # the default configuration as a phrase without recordings has it: with members
 TEN = "ten_words"  # one bundle of the default configuration that knows ten phrases
 
 
@@ -48,6 +49,8 @@ def main() -> int:
     result = {f"rtf_{ms}ms": round(by_name[first], 6) for ms, by_name in ratios.items()}
     if peer:
         result["vs_pymicro_wakeword"] = round(ratios[80]["pymicro_wakeword"] / ratios[80][first], 3)
+    if TYPED in feeders:
+        result["typed_vs_recorded"] = round(ratios[80][TYPED] / ratios[80][first], 3)
     if TEN in feeders:
         result["ten_words_vs_one"] = round(ratios[80][TEN] / ratios[80][first], 3)
     result["all"] = {name: {f"rtf_{ms}ms": round(ratios[ms][name], 6) for ms in CHUNKS_MS} for name in feeders}
@@ -106,14 +109,15 @@ def made_bundles(folder: Path) -> dict[str, Path]:
     import torch
 
     from wakeword.bundle import Card, write_bundle
+    from wakeword.cli.training import typed
     from wakeword.config import load_config
     from wakeword.export import export
     from wakeword.model import WakeModel
 
     torch.manual_seed(0)
-    bundles = {}
-    for name, config_name, words in (("default", "default", 1), ("activate", "activate", 1), (TEN, "default", 10)):
-        config = load_config(config_name)
+    default, bundles = load_config("default"), {}
+    ways = (("default", default, 1), (TYPED, typed(default), 1), ("activate", load_config("activate"), 1))
+    for name, config, words in (*ways, (TEN, default, 10)):
         phrases = [f"{name} {number}" for number in range(words)]
         facts = {"thresholds": [0.5] * words, "phrase_s": [0.6] * words, "config": config, "provenance": {}}
         card = Card(phrases=phrases, **facts)
