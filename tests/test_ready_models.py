@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import wakeword
@@ -68,3 +69,15 @@ def test_each_packaged_model_says_what_it_was_trained_on_and_gives_its_golden_sc
     assert all(path.stat().st_size < 2_000_000 for path in model.path.iterdir())
     pcm, expected = model.golden()
     assert abs(wakeword.load(name).scores(pcm)[1] - expected).max() < 1e-5
+
+
+def test_the_packaged_micro_model_fits_a_microcontroller() -> None:
+    from firmware_export.budget import check_budget
+    from firmware_export.layers import read_layers
+    from firmware_export.quantize import quantize
+    from firmware_export.reference import run
+
+    pcm, expected = bundles.read_bundle("athena_micro").golden()
+    q = quantize(read_layers(bundles.READY / "athena_micro"), pcm / 32768)
+    check_budget(q, flash_kb=40, ram_kb=8)
+    assert np.abs(run(q, pcm).probabilities / 65536 - expected).max() < 0.01
