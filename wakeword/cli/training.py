@@ -36,8 +36,9 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
         "target_fa_per_hour": 5.0,  # what so short a training can keep to
     },
 }
+MEMBERS = {"members": 5}  # of an ensemble: as many as keep a model below 2 MB
 TYPED = {  # where synthesizers alone say the phrase: what trains longer, or more of it, learns their voices by heart
-    "model": {"members": 5},  # as many as keep a model below 2 MB
+    "model": MEMBERS,
     "train": {
         "frozen_layers": 2,
         "max_steps": 150,
@@ -46,7 +47,10 @@ TYPED = {  # where synthesizers alone say the phrase: what trains longer, or mor
         "hard_negatives": 0.0,
     },
 }
-WITH_TAKES = {"train": {"max_steps": 500, "validate_every_steps": 125, "hard_negatives": 0.0}}
+WITH_TAKES = {
+    "model": MEMBERS,
+    "train": {"max_steps": 500, "validate_every_steps": 125, "hard_negatives": 0.0},
+}
 LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
