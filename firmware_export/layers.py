@@ -142,9 +142,10 @@ def read_network(bundle: Bundle) -> tuple[Conv1d, tuple[Gru, ...], Dense]:
         raise BundleError(
             f"{bundle.path}: got detector.patience_steps {steps}, expected 1: devices know no patience yet"
         )
-    if config.model.members != 1:
+    members = config.model.members
+    if members != 1:
         raise BundleError(
-            f"{bundle.path}: got model.members {config.model.members}, expected 1: devices have no room for an ensemble"
+            f"{bundle.path}: got model.members {members}, expected 1, no ensemble: wakeword train PHRASE --config micro"
         )
     _check_weights(weights, _expected_shapes(config, len(card.phrases)), str(bundle.path))
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
