@@ -99,7 +99,8 @@ print(json.dumps([found, events]))
     env = file_microphone(tmp_path, np.full(16000, 0.5, np.float32))
     found, events = json.loads(run_python(code, env))
     assert found == pytest.approx([3600.0], abs=5.0)
-    assert "did the computer sleep?" in events[-1]
+    # Others may follow: wavmic is faster than real time, so a machine that halts for a moment overflows the queue.
+    assert ["did the computer sleep?" in event for event in events].count(True) == 1
 
 
 @needs_alsa
