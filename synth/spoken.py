@@ -1,7 +1,7 @@
 """A folder of clips from nothing but the text of a phrase: spoken by synthetic voices, over made-up noise.
 
 This is what `wakeword train PHRASE` and `wakeword demo` start from when there are no recordings. Every tenth voice is
-kept out of these clips: `unheard_scene` speaks with them, so that a model can be tried on voices it has not met.
+kept out of these clips: `synth.unheard` speaks with them, so that a model can be tried on voices it has not met.
 """
 
 from __future__ import annotations
@@ -20,61 +20,28 @@ import numpy as np
 from synth import noise
 from synth.accents import HOMES, Accents
 from synth.bank import cache_folder
+from synth.casting import Casting, heard
 from synth.phonemes import Pronunciation, near_misses, warnings
-from synth.phrases import SENTENCES, manners, nonsense
-from synth.voices import Spoken, VoiceEngine
+from synth.phrases import SENTENCES, nonsense
+from synth.voices import Spoken
 from synth.voices.espeak import FOREIGN, EspeakEngine, EspeakParams, accents, espeak_clips, espeak_lines, voices
-from synth.voices.speaking import ESPEAK, open_voice, speak
-from wakeword.audio import db_to_gain, read, rms, speech_activity, write
-from wakeword.clips import Event
+from synth.voices.speaking import speak
+from wakeword.audio import read, write
 from wakeword.errors import DataError
 
-VERSION = 7  # raise it when the same phrase gives other clips
-ACTIVATES, NEGATIVES, NONSENSE = 600, 500, 300
+VERSION = 8  # raise it when the same phrase gives other clips
+ACTIVATES, NEGATIVES, NONSENSE = 600, 500, 300  # of espeak's
+SLOW_ACTIVATES, SLOW_NEGATIVES, SLOW_MISSES = 300, 200, 160  # of all other engines', instead of as many activates
 ACCENTED = 100  # of a phrase, and as many of its near misses, in foreign accents
 NEAR_MISSES, MISS_TURNS = 80, 6  # texts a phrase, and how often each is said
 NONSENSE_SENTENCES = 72  # as many as there are SENTENCES
 BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000
 BABBLE_VOICES, BABBLES, NOISES = 6, 6, 4
-SCENE_SLOT_S, SCENE_NOISE_DBFS, SCENE_SNR_DB = 3.5, -40.0, 10.0
+ESPEAK_ALONE = Casting()
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Casting:
-    """Who speaks: a language of espeak, and engines by name (see `synth.voices.speaking.open_voice`).
-
-    `spellings` are pairs of a phrase and another way to write it, for names that engines misread and words that people
-    say in several ways: what sounds like any of them is the phrase.
-    """
-
-    language: str = "en"
-    engines: tuple[str, ...] = (ESPEAK,)
-    spellings: tuple[tuple[str, str], ...] = ()
-
-    def names(self) -> list[str]:
-        """The language's espeak voices but those that are kept out of training."""
-        return _heard(accents(self.language))
-
-    def written(self, phrase: str) -> list[str]:
-        """The phrase and its other spellings."""
-        return [phrase, *(text for whose, text in self.spellings if whose == phrase)]
-
-    def texts(self, phrase: str) -> list[str]:
-        """What the voices are given to say, in turn."""
-        return [manner for text in self.written(phrase) for manner in manners(text)]
-
-    def open(self) -> list[VoiceEngine | None]:
-        return [open_voice(name) for name in self.engines]
-
-    def digest(self) -> str:
-        """Of what the engines are, files by their content."""
-        files = [Path(name) for name in self.engines if Path(name).suffix == ".onnx"]
-        contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
-        return repr((self.language, self.engines, self.spellings, contents))
-
-
-def speak_phrase(phrase: str, folder: str | Path, count: int, seed: int = 1, casting: Casting = Casting()) -> Spoken:
+def speak_phrase(phrase: str, folder: str | Path, count: int, seed: int = 1, casting: Casting = ESPEAK_ALONE) -> Spoken:
     """Says a phrase `count` times, as folder/VOICE/NUMBER.wav; the folder appears when all is said.
 
     Raises DataError if `folder` holds anything already or cannot be made, and what the engines raise.
@@ -118,7 +85,7 @@ def speak_clips(
     folder: str | Path | None = None,
     seed: int = 1,
     progress: Progress | None = None,
-    casting: Casting = Casting(),
+    casting: Casting = ESPEAK_ALONE,
 ) -> Path:
     """Makes `activates/ near_misses/ negatives/ backgrounds/` for a phrase; sub-folders of the first three are voices.
 
@@ -164,39 +131,6 @@ def speak_nonsense(folder: str | Path, count: int, seed: int = 1, languages: Seq
     espeak_clips(texts, folder, count, seed, voices(languages))
 
 
-def unheard_scene(phrase: str, sample_rate_hz: int, words: int = 8, seed: int = 1) -> tuple[np.ndarray, list[Event]]:
-    """A stream that no training has seen: the phrase and as many other sentences, in turn, in pink noise at 10 dB.
-
-    Returns float32 [N] at `sample_rate_hz` and where the phrase is said. Voices, sentences' order and noise are new.
-    """
-    rng = np.random.default_rng([seed, 2])
-    names = [name for name in voices() if _kept_out(name)]
-    slot = round(SCENE_SLOT_S * sample_rate_hz)
-    pcm = noise.coloured("pink", slot * (2 * words + 1), sample_rate_hz, rng)
-    pcm *= np.float32(db_to_gain(SCENE_NOISE_DBFS) / rms(pcm))
-    texts = list(rng.permutation([text for text in SENTENCES if phrase.lower() not in text])[:words])
-    said, events = [text for other in texts for text in (phrase, other)], []
-    with tempfile.TemporaryDirectory() as folder:
-        for number, clip in enumerate(espeak_clips(said, folder, len(said), seed + 2, names).clips):
-            sound = read(clip.path, sample_rate_hz)[: slot - 1]
-            level, _ = speech_activity(sound, sample_rate_hz)
-            sound *= np.float32(db_to_gain(SCENE_NOISE_DBFS + SCENE_SNR_DB) / level)
-            start = slot // 2 + number * slot + int(rng.integers(slot - len(sound)))
-            pcm[start : start + len(sound)] += sound
-            if clip.text == phrase:
-                events.append(Event(kind="activate", label=phrase, start_sample=start, end_sample=start + len(sound)))
-    return pcm, events
-
-
-def _heard(languages: Sequence[str]) -> list[str]:
-    """The voices of languages but those that are kept out of training."""
-    return [name for name in voices(languages) if not _kept_out(name)]
-
-
-def _kept_out(voice: str) -> bool:
-    return zlib.crc32(voice.encode()) % 10 == 0
-
-
 def _check_phrase(phrase: str) -> None:
     if "[[" in phrase or not any(letter.isalpha() for letter in phrase):
         raise DataError(f"phrase: got {phrase!r}, expected words to say")
@@ -238,15 +172,18 @@ def _sentences(phrases: Sequence[str], language: str) -> list[str]:
 def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progress: Progress) -> None:
     rng = np.random.default_rng(seed)
     progress(0, 3)
-    engines, heard = casting.open(), casting.names()
+    engines, names = casting.open(), casting.names()
+    slow = [engine for engine in engines if engine is not None]
     written = {phrase: casting.written(phrase) for phrase in phrases}
     said, sentences = _pronounced([text for texts in written.values() for text in texts], casting.language)
     sounds, foreign_accents = iter(said), _ForeignAccents(casting.language, rng)
     for phrase in phrases:
         folder = work / "activates" / phrase if len(phrases) > 1 else work / "activates"
-        speak(casting.texts(phrase), folder, ACTIVATES, seed, engines, heard)
+        said_slowly = casting.share(SLOW_ACTIVATES) if slow else 0
+        speak(casting.texts(phrase), folder, said_slowly, seed, slow, names)
         own = [next(sounds) for _ in written[phrase]]
         if None in engines:
+            espeak_clips(casting.texts(phrase), folder, max(1, ACTIVATES - said_slowly), seed, names)
             espeak_lines(foreign_accents.lines(own, ACCENTED), folder, seed + 3)
     progress(1, 3)
     misses = [
@@ -255,13 +192,15 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
         for miss in near_misses(one, list(sentences.values()), NEAR_MISSES, rng)
         if not any(miss.holds(other) for other in said)
     ]
-    espeak_clips([miss.spoken() for miss in misses], work / "near_misses", len(misses) * MISS_TURNS, seed + 1, heard)
+    espeak_clips([miss.spoken() for miss in misses], work / "near_misses", len(misses) * MISS_TURNS, seed + 1, names)
     espeak_lines(foreign_accents.lines(misses, ACCENTED * len(phrases)), work / "near_misses", seed + 3)
-    espeak_clips(list(sentences), work / "negatives", NEGATIVES, seed + 1, heard)
-    others = [engine for engine in engines if engine is not None]
-    if others:  # whom the phrases are heard from, ordinary speech must be heard from too
+    espeak_clips(list(sentences), work / "negatives", NEGATIVES, seed + 1, names)
+    if slow:  # whom the phrases are heard from, ordinary speech must be heard from too
         words = {word for phrase in phrases for word in phrase.split()} - set(phrases)
-        speak([*sorted(words), *sentences], work / "negatives", NEGATIVES, seed + 1, others, heard)
+        texts = [*sorted(words), *sentences]
+        speak(texts, work / "negatives", casting.share(SLOW_NEGATIVES), seed + 1, slow, names)
+    if fluent := [engine for engine in slow if engine.reads_phonemes]:
+        speak([miss.spoken() for miss in misses], work / "near_misses", casting.share(SLOW_MISSES), seed, fluent, names)
     foreign = [language for language in FOREIGN if language not in accents(casting.language)]
     speak_nonsense(work / "negatives", NONSENSE, seed, foreign)
     progress(2, 3)
@@ -274,7 +213,7 @@ class _ForeignAccents:
 
     def __init__(self, language: str, rng: np.random.Generator) -> None:
         homes = [home for home in HOMES if home not in accents(language)]
-        self._voices, self._accents, self._rng = {home: _heard([home]) for home in homes}, Accents(homes), rng
+        self._voices, self._accents, self._rng = {home: heard([home]) for home in homes}, Accents(homes), rng
 
     def lines(self, said: Sequence[Pronunciation], count: int) -> list[tuple[str, Sequence[str]]]:
         """`count` texts, each with the voices for it: of the pronunciations in turn; fewer where a sound is lacking."""

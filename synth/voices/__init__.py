@@ -56,6 +56,8 @@ class VoiceEngine(Protocol):
 
     name: str
     sample_rate_hz: int
+    threads: int  # that `speak` may be called from side by side
+    reads_phonemes: bool  # whether a text may be espeak's [[phonemes]]
 
     def draw(self, rng: np.random.Generator) -> VoiceParams:
         """A random speaker and manner. All of the randomness is here."""

@@ -31,6 +31,8 @@ class CommandEngine:
     """
 
     name = "command"
+    threads = 1
+    reads_phonemes = False
     sample_rate_hz = SAMPLE_RATE_HZ
 
     def __init__(self, template: str) -> None:

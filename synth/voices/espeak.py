@@ -88,6 +88,8 @@ class EspeakEngine:
     """The library in this process. Use `espeak_clips` where the same seed must give the same bytes."""
 
     name = "espeak"
+    threads = 1
+    reads_phonemes = True
     sample_rate_hz = SAMPLE_RATE_HZ
 
     def __init__(self, data: str | Path | None = None, names: Sequence[str] | None = None) -> None:

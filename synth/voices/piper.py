@@ -36,6 +36,8 @@ class PiperEngine:
     """One Piper model in this process. Its noise is drawn by onnxruntime, seeded once when the model is opened."""
 
     name = "piper"
+    threads = 1
+    reads_phonemes = False
 
     def __init__(self, path: str | Path) -> None:
         """Raises DataError if the model or its .json is missing or not Piper's."""

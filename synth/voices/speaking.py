@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from synth.voices import DroppedClip, Spoken, SpokenClip, VoiceEngine, length_problems
+from synth.voices import DroppedClip, Spoken, SpokenClip, VoiceEngine, kokoro, length_problems
 from synth.voices.command import CommandEngine
 from synth.voices.espeak import espeak_clips
 from synth.voices.piper import PiperEngine
 from wakeword.audio import write
 from wakeword.errors import DataError
 
-ESPEAK = "espeak"
+ESPEAK, KOKORO = "espeak", "kokoro"
 
 
-def open_voice(name: str) -> VoiceEngine | None:
-    """What a user may name as a voice: a Piper model's path, or a command with {text} and {wav}; None for "espeak".
+def default_voices(language: str) -> tuple[str, ...]:
+    """Who speaks a language where nobody was named: espeak and, where it is installed and speaks it, kokoro."""
+    return (ESPEAK, KOKORO) if language in kokoro.NATIVES and kokoro.is_installed() else (ESPEAK,)
 
-    Raises DataError for anything else, and for what the engines refuse.
+
+def open_voice(name: str, language: str = "en") -> VoiceEngine | None:
+    """What a user may name as a voice, to speak a language; None for "espeak".
+
+    That is "kokoro", the path of a Piper model or of a kokoro-*.onnx, or a command with {text} and {wav}. Raises
+    DataError for anything else, and for what the engines refuse.
     """
     if name == ESPEAK:
         return None
+    if name == KOKORO or (name.endswith(".onnx") and Path(name).name.startswith(KOKORO)):
+        return kokoro.KokoroEngine(language, None if name == KOKORO else name)
     if "{" in name or " " in name.strip():
         return CommandEngine(name)
     if name.endswith(".onnx"):
         return PiperEngine(name)
     raise DataError(
-        f"voice: got {name!r}, expected {ESPEAK!r}, a Piper model (.onnx) or a command with {{text}} and {{wav}}"
+        f"voice: got {name!r}, expected {ESPEAK!r}, {KOKORO!r}, a Piper model (.onnx) "
+        "or a command with {text} and {wav}"
     )
 
 
@@ -63,11 +73,15 @@ def speak(
 def _speak_with(engine: VoiceEngine, texts: Sequence[str], folder: Path, count: int, seed: list[int]) -> Spoken:
     rng = np.random.default_rng(seed)
     plan = [(texts[i % len(texts)], engine.draw(rng)) for i in range(count)]
-    lengths_s, paths = {}, {}
-    for i, (text, params) in enumerate(plan):
-        pcm = engine.speak(text, params)
-        lengths_s[i], paths[i] = len(pcm) / engine.sample_rate_hz, folder / params.voice / f"{i:05d}.wav"
+    paths = {i: folder / params.voice / f"{engine.name}{i:05d}.wav" for i, (_, params) in enumerate(plan)}
+
+    def spoken(i: int) -> float:
+        pcm = engine.speak(*plan[i])
         write(paths[i], pcm, engine.sample_rate_hz)
+        return len(pcm) / engine.sample_rate_hz
+
+    with ThreadPoolExecutor(engine.threads) as pool:
+        lengths_s = dict(enumerate(pool.map(spoken, range(count))))
     problems = length_problems(lengths_s, {i: text for i, (text, _) in enumerate(plan)})
     for i in problems:
         paths[i].unlink()

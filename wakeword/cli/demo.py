@@ -35,7 +35,7 @@ def command(
 def listen_to_unheard_voices(phrase: str, bundle: Path) -> dict[str, int]:
     """Runs the bundle on a stream it has not seen, writes and draws that stream, and counts what was heard."""
     import wakeword
-    from synth.spoken import unheard_scene
+    from synth.unheard import unheard_scene
     from wakeword.audio import write
     from wakeword.report.scene import draw_scene
 
