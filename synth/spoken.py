@@ -183,7 +183,7 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
         speak(casting.texts(phrase), folder, said_slowly, seed, slow, names)
         own = [next(sounds) for _ in written[phrase]]
         if None in engines:
-            espeak_clips(casting.texts(phrase), folder, max(1, ACTIVATES - said_slowly), seed, names)
+            speak(casting.texts(phrase), folder, max(1, ACTIVATES - said_slowly), seed, [None], names)
             espeak_lines(foreign_accents.lines(own, ACCENTED), folder, seed + 3)
     progress(1, 3)
     misses = [

@@ -16,8 +16,9 @@ pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
 
 from synth import spoken
 from synth.accents import HOMES
+from synth.casting import Casting
 from synth.phonemes import Pronunciation
-from synth.spoken import Casting, phrase_warnings, speak_clips, speak_phrase
+from synth.spoken import phrase_warnings, speak_clips, speak_phrase
 from synth.voices import VoiceParams
 from synth.voices.command import CommandEngine
 from synth.voices.espeak import EspeakEngine
@@ -138,7 +139,7 @@ def test_a_piper_voice_without_its_json_or_with_another_model_is_refused(tmp_pat
 def test_a_voice_is_known_by_its_form() -> None:
     assert open_voice("espeak") is None
     assert isinstance(open_voice("flite -t {text} -o {wav}"), CommandEngine)
-    with pytest.raises(DataError, match="expected 'espeak', a Piper model"):
+    with pytest.raises(DataError, match="expected 'espeak', 'kokoro', a Piper model"):
         open_voice("siri")
 
 

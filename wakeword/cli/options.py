@@ -10,7 +10,7 @@ import typer
 Language = Annotated[str, typer.Option("--lang", help="The phrase's language, as espeak names it: en, es, de, ...")]
 Voices = Annotated[
     list[str] | None,
-    typer.Option("--voice", help="espeak, a Piper .onnx, or a command with {text} and {wav}; repeatable."),
+    typer.Option("--voice", help="espeak, kokoro, a Piper .onnx, or a command with {text} and {wav}; repeatable."),
 ]
 Spellings = Annotated[
     list[str] | None,

@@ -24,7 +24,7 @@ from wakeword.errors import DataError
 from wakeword.files import folder_name
 
 if TYPE_CHECKING:
-    from synth.spoken import Casting
+    from synth.casting import Casting
     from wakeword.config import Config
 
 
@@ -75,7 +75,7 @@ def command(
     if data:
         examples = from_dataset(data, settings)
     else:
-        folder = clips or spoken_clips(phrases, report, casting(lang, voice, spelling, phrases))
+        folder = clips or spoken_clips(phrases, report, casting(lang, voice, spelling, phrases, quick))
         opened = open_clips(folder, settings, phrases, report, added)
         examples = rendered(opened, settings, workers)
     out = out or Path("models") / folder_name(" ".join(examples.phrases))
@@ -111,11 +111,14 @@ def _refuse(phrases: list[str] | None, clips: Path | None, data: Path | None, vo
         )
 
 
-def casting(lang: str, voice: list[str] | None, spelling: list[str] | None, phrases: list[str] | None) -> Casting:
+def casting(
+    lang: str, voice: list[str] | None, spelling: list[str] | None, phrases: list[str] | None, brief: bool = False
+) -> Casting:
     """Who says the phrases, and how they are written."""
-    from synth.spoken import ESPEAK, Casting
+    from synth.casting import Casting
+    from synth.voices.speaking import default_voices
 
-    return Casting(lang, tuple(voice or [ESPEAK]), spellings(spelling, phrases or []))
+    return Casting(lang, tuple(voice or default_voices(lang)), spellings(spelling, phrases or []), brief)
 
 
 def spellings(given: list[str] | None, phrases: list[str]) -> tuple[tuple[str, str], ...]:

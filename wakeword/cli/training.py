@@ -14,7 +14,8 @@ import torch
 
 from synth import Clips, stream
 from synth import open_clips as open_folder
-from synth.spoken import Casting, phrase_warnings, speak_clips
+from synth.casting import Casting
+from synth.spoken import ESPEAK_ALONE, phrase_warnings, speak_clips
 from wakeword.batches import TrainingData
 from wakeword.bundle import Bundle
 from wakeword.cli.sharded import from_shards
@@ -68,7 +69,7 @@ def reporter(as_json: bool) -> Report:
     return _print_sentence
 
 
-def spoken_clips(phrases: Sequence[str], report: Report, casting: Casting = Casting()) -> Path:
+def spoken_clips(phrases: Sequence[str], report: Report, casting: Casting = ESPEAK_ALONE) -> Path:
     """A folder of clips made from the phrases' text by synthetic voices, in the user's cache; made once."""
     for phrase in phrases:
         for warning in phrase_warnings(phrase, casting.language):
