@@ -1,12 +1,14 @@
 """Trains the backbone that this package ships, on transcribed speech of people and of synthesizers.
 
     python benchmarks/backbone.py --audio AUDIO --work DIR [--leave-out operator,voyager] [--start-from FILE]
+        [--voice kokoro=4000] [--voice NAME.onnx=1200] [--dictionary WORDS.txt]
 
 AUDIO is a folder with `manifest.jsonl` (path, kind, set, speaker, text, label, start_s, end_s). Of it are used calls,
 isolated words and ready synthetic clips, but nothing of the callers and speakers that are held out for tests (see
 `benchmarks/people.py`), and no clip that contains one of the words to leave out: of a sentence with such a word the
 parts before and after it. Besides that espeak, flite and festival, where these programs are installed, read words and
-sentences, and espeak also nonsense by the rules of other languages. The result is DIR/run/backbone.safetensors.
+sentences, and espeak also nonsense by the rules of other languages; and so does each --voice of `wakeword train`, with
+words of the list --dictionary among them. The result is DIR/run/backbone.safetensors.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from synth import open_clips, stream  # noqa: E402
 from synth.phrases import SENTENCES, nonsense  # noqa: E402
 from synth.pool import draw_weight, stretch_samples  # noqa: E402
 from synth.voices.espeak import FOREIGN, EspeakEngine, espeak_clips, voices  # noqa: E402
+from synth.voices.speaking import open_voice, speak  # noqa: E402
 from wakeword import checkpoint  # noqa: E402
 from wakeword.audio import read, write  # noqa: E402
 from wakeword.backbone import PACKAGED, Backbone, Speech, train_backbone  # noqa: E402
@@ -48,8 +51,8 @@ ENGLISH, NONSENSE, OTHERS = 8000, 3000, 500  # clips of espeak, of it in other l
 FLITE = ("kal16", "awb", "rms", "slt")
 FESTIVAL = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
 SHARES = {  # of the draws of negatives: people are few, so they are drawn often
-    "calls": 0.32, "words": 0.14, "takes": 0.04, "hmm": 0.14, "espeak": 0.18, "nonsense": 0.05, "flite": 0.07,
-    "festival": 0.07,
+    "calls": 0.28, "words": 0.12, "takes": 0.04, "hmm": 0.10, "espeak": 0.10, "nonsense": 0.05, "flite": 0.03,
+    "festival": 0.03, "voices": 0.25,
 }  # fmt: skip
 PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 30, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`
 TAKES = ("precise_android", "precise_hey_chatterbox", "precise_ey_ordenador", "precise_athena", "precise_amelia")
@@ -60,7 +63,12 @@ def main() -> int:
     clips = arguments.work / "clips"
     if not (clips / "said.json").exists():
         shutil.rmtree(clips, ignore_errors=True)
-        Transcribed(clips, [word for word in arguments.leave_out.split(",") if word]).fill(arguments.audio)
+        transcribed = Transcribed(clips, [word for word in arguments.leave_out.split(",") if word])
+        words = transcribed.fill(arguments.audio)
+        more = arguments.dictionary.read_text("utf-8").lower().split() if arguments.dictionary else []
+        for voice in arguments.voice or ():
+            name, _, count = voice.rpartition("=")
+            transcribed.speak(name, int(count), [*words, *filter(str.isascii, filter(str.isalpha, more))])
     limits = {name: value for name, value in vars(arguments).items() if name.startswith("max_") and value}
     config = override(load_config("backbone"), train=limits)
     run = arguments.work / "run"
@@ -119,7 +127,8 @@ class Transcribed:
         self.engine = EspeakEngine(names=["en-us", "en-gb-x-rp", "es", *voices(), *voices(FOREIGN)])
         self.rng = np.random.default_rng(5)
 
-    def fill(self, audio: Path) -> None:
+    def fill(self, audio: Path) -> list[str]:
+        """Everything but the further voices. Returns the words that people say in the recordings."""
         rows = [json.loads(line) for line in (audio / "manifest.jsonl").read_text("utf-8").splitlines()]
         vocabulary = sorted({word for row in rows if _is_for_training(row) for word in self._recorded(row, audio)})
         sentences = [self._sentence(vocabulary) for _ in range(ENGLISH)]
@@ -137,6 +146,18 @@ class Transcribed:
                 link(audio / row["path"], self.folder / "backgrounds" / row["set"] / Path(row["path"]).stem)
             if row["kind"] == "rooms":
                 link(audio / row["path"], self.folder / "rooms")
+        self._write()
+        return vocabulary
+
+    def speak(self, name: str, count: int, vocabulary: list[str]) -> None:
+        """`count` sentences by one of the voices that `synth.voices.speaking.open_voice` knows."""
+        texts = [self._sentence(vocabulary) for _ in range(count)]
+        engine = open_voice(name)
+        for clip in speak(texts, self.negatives, count, 13, [engine], voices()).clips:
+            self._note(clip.path, "voices", clip.text, getattr(clip.params, "accent", "en-us"))
+        self._write()
+
+    def _write(self) -> None:
         (self.folder / "said.json").write_text(json.dumps(self.said), "utf-8")
 
     def _recorded(self, row: dict, audio: Path) -> Iterator[str]:
@@ -233,6 +254,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--leave-out", default="", help="words that no clip may contain, with commas between")
     parser.add_argument("--start-from", type=Path, help="a backbone.safetensors to begin with")
+    parser.add_argument("--voice", action="append", metavar="NAME=CLIPS", help="a further voice; repeatable")
+    parser.add_argument("--dictionary", type=Path, help="a text file of words, for what the further voices say")
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--max-minutes", type=float)
     return parser.parse_args()
