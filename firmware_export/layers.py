@@ -133,7 +133,7 @@ def read_network(bundle: Bundle) -> tuple[Conv1d, tuple[Gru, ...], Dense]:
     for one with patience or members.
     """
     card, config, weights = bundle.card, bundle.card.config, bundle.weights()
-    if card.paths:
+    if card.paths and not config.model.spotter:
         raise BundleError(
             f"{bundle.path}: got an enrolled bundle, expected a trained one: wakeword train PHRASE makes it"
         )
@@ -143,7 +143,7 @@ def read_network(bundle: Bundle) -> tuple[Conv1d, tuple[Gru, ...], Dense]:
             f"{bundle.path}: got detector.patience_steps {steps}, expected 1: devices know no patience yet"
         )
     members = config.model.members
-    if members != 1:
+    if members != 1 or config.model.spotter:
         raise BundleError(
             f"{bundle.path}: got model.members {members}, expected 1, no ensemble: wakeword train PHRASE --config micro"
         )

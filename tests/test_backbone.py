@@ -22,6 +22,7 @@ from wakeword.clips import Event, Example  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.errors import ConfigError, DataError  # noqa: E402
 from wakeword.model import WakeModel  # noqa: E402
+from wakeword.path import Paths  # noqa: E402
 
 RATE_HZ, TONE = 16000, 4000
 TONES_HZ = {1: 400.0, 2: 900.0, 3: 2000.0}
@@ -95,6 +96,11 @@ def test_a_word_takes_all_of_a_backbone_but_its_head(tmp_path: Path) -> None:
     for gru in ensemble.gru:
         torch.testing.assert_close(gru.weight_hh_l0.data, backbone.weights["gru.0.weight_hh_l0"])
     torch.testing.assert_close(ensemble.gru_norm[0].running_var, model.gru_norm[0].running_var.repeat(3))
+    spotting = override(config, model={"spotter": True})
+    spotter = WakeModel(spotting, 1, Paths.of([[[1, 2, 3]]]))
+    backbone.put_into(spotter, spotting)
+    torch.testing.assert_close(spotter.spotter.gru.weight_hh_l0.data, backbone.weights["gru.0.weight_hh_l0"])
+    torch.testing.assert_close(spotter.spotter.head.weight.data, backbone.weights["head.weight"])
     other = override(config, model={"gru_units": [7]})
     with pytest.raises(ConfigError, match="not the backbone's"):
         backbone.put_into(WakeModel(other), other)

@@ -5,6 +5,7 @@ import pytest
 
 from tests.signals import speech_like
 from wakeword.config import Config, load_config, override
+from wakeword.errors import ConfigError
 from wakeword.features import compute, tables, zero_state
 from wakeword.phones import PHONES, phones
 
@@ -13,7 +14,8 @@ torch = pytest.importorskip("torch", reason="the network is torch: install the e
 from wakeword.bundle import Card, read_bundle  # noqa: E402
 from wakeword.export import PARITY_TOLERANCE, export, graph_metadata, run_graph  # noqa: E402
 from wakeword.model import WakeModel, folded_weights, model_from_weights, stream_logits  # noqa: E402
-from wakeword.path import Paths, path_scores  # noqa: E402
+from wakeword.path import HELD_STEPS, LEAST, MOST, Paths, path_scores  # noqa: E402
+from wakeword.spotter import Spotter  # noqa: E402
 
 CONFIGS = ["default", "activate", "tiny", "ensemble"]
 FLOAT32 = 2e-6  # of logits near 1: one rounding, in another order
@@ -112,6 +114,47 @@ def test_paths_through_phones_in_onnx_equal_numpy_for_any_chunking() -> None:
     for chunks in ([1], [4], [60], [1, 5, 2]):
         got = run_graph(graph, pcm, [steps * config.step_samples for steps in chunks])
         np.testing.assert_allclose(got, expected, rtol=0.0, atol=PARITY_TOLERANCE)
+
+
+def test_a_spotter_in_onnx_equals_torch_for_any_chunking_and_weighs_in_its_paths() -> None:
+    config, said = override(load_config("default"), model={"members": 2, "spotter": True}), [[phones("hekɑmpjutɜɹ")]]
+    torch.manual_seed(2)
+    model = WakeModel(config, 1, Paths.of(said)).eval()
+    with torch.no_grad():
+        model.spotter.head.weight *= 20.0  # so that one phone a step is likely, and which one changes
+        model.gru_norm[0].running_mean += 0.1
+        model.spotter.norm.running_var *= 2.0
+    card = Card(phrases=["a"], thresholds=[0.5], phrase_s=[0.5], paths=said, config=config, provenance={})
+    graph, weights, _ = export(model, card)
+    pcm = speech("default", 60)
+    expected = stream_logits(model, torch.from_numpy(pcm)[None], len(pcm))[0]
+    for chunks in ([1], [4], [60], [1, 5, 2]):
+        got = run_graph(graph, pcm, [steps * config.step_samples for steps in chunks])
+        np.testing.assert_allclose(got, torch.sigmoid(expected), rtol=0.0, atol=PARITY_TOLERANCE)
+    again = model_from_weights(config, weights, Paths.of(said))
+    same = stream_logits(again, torch.from_numpy(pcm)[None], 4 * config.step_samples)[0]
+    torch.testing.assert_close(same, expected, rtol=0.0, atol=1e-4)
+
+
+def test_a_spotter_holds_the_scores_of_its_paths_and_never_learns() -> None:
+    paths = Paths.of([[phones("hekɑmpjutɜɹ"), phones("kɑmpjut")], [phones("stɑp")]])
+    torch.manual_seed(1)
+    spotter, x = Spotter(8, 12, paths, 1e-3), torch.randn(1, 50, 8)
+    spotter.head.weight *= 20.0
+    steps, _ = spotter.gru(x)
+    heard = torch.softmax(spotter.head(spotter.norm(steps.transpose(1, 2)).transpose(1, 2)), dim=2)[0]
+    scores = np.pad(path_scores(heard.numpy(), paths), ((HELD_STEPS - 1, 0), (0, 0)))
+    held = np.stack([scores[t : t + HELD_STEPS].max(axis=0) for t in range(50)]).clip(LEAST, MOST)
+    odds, _ = spotter(x, spotter.zero_state(1))
+    np.testing.assert_allclose(odds[0], np.log(held / (1.0 - held)), rtol=1e-4, atol=1e-4)
+    assert held.max() > 10 * held.min()
+    assert not spotter.train().norm.training and not any(p.requires_grad for p in spotter.parameters())
+
+
+def test_a_spotter_without_pronunciations_is_refused() -> None:
+    config = override(load_config("default"), model={"spotter": True})
+    with pytest.raises(ConfigError, match=r"model\.spotter: got no pronunciation"):
+        WakeModel(config, 1)
 
 
 def test_export_refuses_a_graph_that_differs_from_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def test_members_learn_alone_and_say_their_mean(tmp_path: Path) -> None:
     run = WakeRun(config, chirps(config), tmp_path)
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     batch = next(run.batches())
-    alone, _ = run.model.eval().each(batch.pcm, run.model.empty_state(len(batch.pcm)))
+    alone = run.model.eval().each(batch.pcm, run.model.empty_state(len(batch.pcm)))
     together, _ = run.model(batch.pcm, run.model.empty_state(len(batch.pcm)))
     torch.testing.assert_close(alone.mean(dim=0), together)
     assert (alone[0] != alone[1]).any()

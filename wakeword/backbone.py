@@ -74,7 +74,10 @@ class Backbone:
                 "train.backbone: got features or a model that are not the backbone's, expected false there"
             )
         wanted = {name: value for name, value in self.weights.items() if head or not name.startswith(HEAD)}
-        model.load_state_dict({**model.state_dict(), **_for_members(wanted, config)})
+        wanted = _for_members(wanted, config)
+        if model.spotter is not None:
+            wanted |= _for_spotter(self.weights, config)
+        model.load_state_dict({**model.state_dict(), **wanted})
 
     def model(self, config: SystemConfig) -> WakeModel:
         """The whole network with its head of phones, in eval mode."""
@@ -207,7 +210,19 @@ def _for_members(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, 
     return made
 
 
+def _for_spotter(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, Tensor]:
+    """The last GRU, its norm and the head of phones, as a `Spotter` names them."""
+    last = len(config.model.gru_units) - 1
+    names = {f"gru.{last}.": "spotter.gru.", f"gru_norm.{last}.": "spotter.norm.", HEAD: "spotter.head."}
+    return {
+        name.replace(own, its, 1): value
+        for name, value in weights.items()
+        for own, its in names.items()
+        if name.startswith(own)
+    }
+
+
 def _system(config: SystemConfig) -> dict[str, Any]:
     """What must be equal for weights to mean the same: dropout and the number of members are not among it."""
     values = {"sample_rate_hz": config.audio.sample_rate_hz, "features": config.features.model_dump(mode="json")}
-    return {**values, "model": config.model.model_dump(mode="json", exclude={"dropout", "members"})}
+    return {**values, "model": config.model.model_dump(mode="json", exclude={"dropout", "members", "spotter"})}

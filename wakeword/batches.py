@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -24,13 +24,14 @@ class TrainingData:
 
     `train(i, times)` yields examples i, i + 1, ... without end; `validation(n)` yields n held-out ones. `times` says
     how many times as often as usual to draw some recordings, by their `Event.source`; whoever draws nothing may ignore
-    it.
+    it. `pronunciations` are those of each phrase, as numbers of `wakeword.phones`; only a spotter needs them.
     """
 
     phrases: list[str]
     train: Callable[[int, Mapping[str, float]], Iterator[Example]]
     validation: Callable[[int], Iterator[Example]]
     provenance: dict[str, Any]
+    pronunciations: list[list[list[int]]] = field(default_factory=list)
 
 
 class Batch(NamedTuple):

@@ -30,7 +30,7 @@ from wakeword.files import replacing, write_bytes
 from wakeword.safety import check_graph, read_arrays, read_bounded
 from wakeword.sections import Section
 
-FORMAT_VERSION = 2  # 1 knew no paths
+FORMAT_VERSION = 3  # 1 knew no paths, 2 no spotter
 READY = Path(__file__).parent / "models"  # bundles that come with the package, by name
 LONGEST_PHRASE, MOST_PHRASES, LONGEST_S = 200, 1000, 60.0
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode: control characters, halves of characters, line ends
@@ -44,7 +44,9 @@ class Card(Section):
     phrases: list[str] = Field(min_length=1)
     thresholds: list[Annotated[float, Field(gt=0.0, lt=1.0)]]
     phrase_s: list[float] = Field(description="typical length of each phrase; a detection's start is its end less this")
-    paths: list[list[list[int]]] = Field([], description="of enrolled phrases: pronunciations as lists of phones")
+    paths: list[list[list[int]]] = Field(
+        [], description="pronunciations as lists of phones, where they are listened for"
+    )
     config: SystemConfig
     provenance: dict[str, Any] = Field(description="what it was trained on, and how it did on held-out examples")
     sha256: dict[str, str] = Field(default_factory=dict, description="of the other files")
@@ -82,7 +84,8 @@ class Bundle:
 
         conv.weight [C, F, kernel], conv.bias [C], gru.i.weight_ih [3H, I], gru.i.weight_hh [3H, H], gru.i.bias_ih [3H],
         gru.i.bias_hh [3H], head.weight [K, H * members], head.bias [K]. Where the card has paths, the head's outputs
-        are the phones of `wakeword.phones` instead of phrases. Raises BundleError if the file is not readable.
+        are the phones of `wakeword.phones` instead of phrases; but with a spotter these are those of another GRU and
+        head, spotter.gru and spotter.head. Raises BundleError if the file is not readable.
         """
         try:
             return safetensors.numpy.load(read_bounded(self.path / WEIGHTS))

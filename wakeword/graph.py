@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from wakeword.config import SystemConfig
 from wakeword.features import Tables, tables
-from wakeword.path import Paths
+from wakeword.path import HELD_STEPS, LEAST, MOST, WEIGHT, Paths
 
 OPSET = 17
 
@@ -101,21 +101,23 @@ def build_graph(
 ) -> bytes:
     """The serialised graph. `weights` are folded ones (see `wakeword.bundle.Bundle.weights`).
 
-    With `paths` the head's outputs are phones, and the probabilities are the scores of paths through them.
+    With `paths` the head's outputs are phones, and the probabilities are the scores of paths through them; but where
+    the configuration has a spotter, the phones are its own, and so are the paths.
     """
     g = GraphBuilder()
     source, frames = _frames(g, config)
     hidden, width = _convolution(g, frames, config, weights), config.model.conv_filters
     lower = len(config.model.gru_units) - 1
     for i, (_, units) in enumerate(config.model.grus[:lower]):
-        hidden, width = _gru(g, g.reshape(hidden, [-1, 1, width]), i, units, weights), units
-    hidden, width = _members(g, g.reshape(hidden, [-1, 1, width]), config, weights), config.model.head_inputs
-    head, bias = weights["head.weight"], weights["head.bias"]
-    logits = g.node("Gemm", g.reshape(hidden, [-1, width]), g.constant(head.T), g.constant(bias))
-    if paths is None:
-        labels, probabilities = len(bias), g.node("Sigmoid", logits)
-    else:
-        labels, probabilities = paths.phrases, _path_scores(g, logits, paths)
+        hidden, width = _gru(g, g.reshape(hidden, [-1, 1, width]), f"gru.{i}", units, weights), units
+    below = g.reshape(hidden, [-1, 1, width])
+    logits = _head(g, _members(g, below, config, weights), "head", weights)
+    if config.model.spotter and paths is not None:
+        odds = _spotted(g, below, config.model.gru_units[-1], weights, paths)
+        logits = g.node("Div", g.node("Add", logits, odds), g.constant(1.0 + WEIGHT))
+        paths = None
+    labels = len(weights["head.bias"]) if paths is None else paths.phrases
+    probabilities = g.node("Sigmoid", logits) if paths is None else _path_scores(g, logits, paths)
     graph = g.finish(source, g.reshape(probabilities, [1, -1, labels]), labels)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     helper.set_model_props(model, metadata)
@@ -195,18 +197,35 @@ def _convolution(g: GraphBuilder, frames: str, config: SystemConfig, weights: di
     return g.node("Relu", g.node("Gemm", rows, g.constant(matrix), g.constant(weights["conv.bias"])))
 
 
-def _gru(g: GraphBuilder, x: str, index: int, units: int, weights: dict[str, np.ndarray]) -> str:
+def _head(g: GraphBuilder, hidden: str, name: str, weights: dict[str, np.ndarray]) -> str:
+    """[steps, 1, 1, H] -> logits [steps, K]."""
+    weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    return g.node("Gemm", g.reshape(hidden, [-1, weight.shape[1]]), g.constant(weight.T), g.constant(bias))
+
+
+def _spotted(g: GraphBuilder, below: str, units: int, weights: dict[str, np.ndarray], paths: Paths) -> str:
+    """[steps, 1, I] -> WEIGHT times the log-odds [steps, K] of the phrases' paths: `wakeword.spotter.Spotter`."""
+    phones = _head(g, _gru(g, below, "spotter.gru", units, weights), "spotter.head", weights)
+    scores = _path_scores(g, phones, paths)
+    recent = g.reshape(g.with_earlier("held", scores, HELD_STEPS, paths.phrases), [-1, HELD_STEPS, paths.phrases])
+    held = g.node("ReduceMax", recent, axes=[1], keepdims=0)
+    likely = g.node("Clip", held, g.constant(LEAST), g.constant(MOST))
+    odds = g.node("Log", g.node("Div", likely, g.node("Sub", g.constant(1.0), likely)))
+    return odds if WEIGHT == 1.0 else g.node("Mul", odds, g.constant(WEIGHT))
+
+
+def _gru(g: GraphBuilder, x: str, name: str, units: int, weights: dict[str, np.ndarray]) -> str:
     """[steps, 1, I] -> [steps, 1, 1, H], time first. torch orders the gates r, z, n; ONNX z, r, h."""
 
-    def gates(name: str) -> np.ndarray:
-        r, z, n = np.split(weights[f"gru.{index}.{name}"], 3)
+    def gates(part: str) -> np.ndarray:
+        r, z, n = np.split(weights[f"{name}.{part}"], 3)
         return np.concatenate([z, r, n])
 
-    initial = g.state(f"gru{index}", units)
+    initial = g.state(name, units)
     bias = np.concatenate([gates("bias_ih"), gates("bias_hh")])[None]
     parts = (g.constant(gates("weight_ih")[None]), g.constant(gates("weight_hh")[None]), g.constant(bias))
     steps, last = g.node("GRU", x, *parts, "", initial, outputs=2, hidden_size=units, linear_before_reset=1)
-    g.next_state(f"gru{index}", last)
+    g.next_state(name, last)
     return steps
 
 
@@ -214,7 +233,7 @@ def _members(g: GraphBuilder, x: str, config: SystemConfig, weights: dict[str, n
     """[steps, 1, I] -> what the last GRUs say side by side, [steps, 1, 1, M * H]."""
     count, units = config.model.members, config.model.gru_units[-1]
     first = len(config.model.gru_units) - 1
-    said = [_gru(g, x, first + member, units, weights) for member in range(count)]
+    said = [_gru(g, x, f"gru.{first + member}", units, weights) for member in range(count)]
     return said[0] if count == 1 else g.node("Concat", *said, axis=3)
 
 

@@ -64,8 +64,15 @@ def parameters(config: SystemConfig, phrases: int = 1, folded: bool = False) -> 
     conv = model.conv_filters * (config.features.bins * model.conv_kernel + 1)
     gru = sum(3 * h * (i + h) + 6 * h for i, h in model.grus)
     head = phrases * (model.head_inputs + 1)
+    spotter = _spotter_parameters(config) if model.spotter else 0
     normed = model.conv_filters + sum(h for _, h in model.grus)
-    return conv + gru + head + (0 if folded else 2 * normed)
+    return conv + gru + head + spotter + (0 if folded else 2 * normed)
+
+
+def _spotter_parameters(config: SystemConfig) -> int:
+    """Of its GRU and its head of phones, which stay as the backbone has them."""
+    inputs, units = config.model.grus[-1]
+    return 3 * units * (inputs + units) + 6 * units + len(PHONES) * (units + 1)
 
 
 def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
@@ -81,6 +88,9 @@ def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
         "gru": sum(3 * h * (i + h) for i, h in model.grus),
         "head": phrases * model.head_inputs,
     }
+    if model.spotter:
+        inputs, units = model.grus[-1]
+        per_step["spotter"] = 3 * units * (inputs + units) + len(PHONES) * units
     return {name: round(macs * frames_per_s) for name, macs in _front_end_macs(config).items()} | {
         name: round(macs * steps_per_s) for name, macs in per_step.items()
     }
@@ -98,6 +108,7 @@ def _front_end_macs(config: SystemConfig) -> dict[str, int]:
 def _bundle_numbers(bundle: Bundle) -> dict[str, Any]:
     card = bundle.card
     files = sorted(path for path in bundle.path.rglob("*") if path.is_file())
+    enrolled = card.paths and not card.config.model.spotter
     return {
         "kind": "bundle",
         "format_version": card.format_version,
@@ -105,7 +116,7 @@ def _bundle_numbers(bundle: Bundle) -> dict[str, Any]:
         "thresholds": card.thresholds,
         "phrase_s": card.phrase_s,
         "file_bytes": {path.relative_to(bundle.path).as_posix(): path.stat().st_size for path in files},
-        **derived_numbers(card.config, len(PHONES) if card.paths else len(card.phrases)),
+        **derived_numbers(card.config, len(PHONES) if enrolled else len(card.phrases)),
         "provenance": card.provenance,
         "config": card.config.model_dump(mode="json"),
     }

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from wakeword.config import SystemConfig
-from wakeword.errors import BundleError
+from wakeword.errors import BundleError, ConfigError
 from wakeword.features import Tables, tables
 from wakeword.features.micro import frames
+from wakeword.path import WEIGHT, Paths
+from wakeword.spotter import SpotState, Spotter
 
 BATCH_NORM_EPSILON = 1e-3
 
@@ -29,6 +31,7 @@ class State(NamedTuple):
     norm: Tensor  # [B, F + 1] running energy sums and their weight
     conv: Tensor  # [B, F, Q] frames that the next convolution needs again
     gru: tuple[Tensor, ...]  # [1, B, H] each
+    spot: SpotState | None = None  # of a model with a spotter
 
 
 class FrontEnd(nn.Module):
@@ -83,9 +86,12 @@ class MicroFrontEnd(nn.Module):
 
 
 class WakeModel(nn.Module):
-    """The whole chain from PCM to logits. `labels` is K, the number of phrases."""
+    """The whole chain from PCM to logits. `labels` is K, the number of phrases.
 
-    def __init__(self, config: SystemConfig, labels: int = 1) -> None:
+    Where `config.model.spotter` says so, `paths` are those of the phrases through the backbone's phones.
+    """
+
+    def __init__(self, config: SystemConfig, labels: int = 1, paths: Paths | None = None) -> None:
         super().__init__()
         sizes, drop = config.model, config.model.dropout
         self.features = config.features
@@ -100,6 +106,9 @@ class WakeModel(nn.Module):
         self.head = nn.Linear(sizes.head_inputs, labels)
         with torch.no_grad():
             self.head.weight.mul_(sizes.members**0.5)  # as each member's own would begin, which has fewer inputs
+        if sizes.spotter and (paths is None or paths.phrases != labels):
+            raise ConfigError("model.spotter: got no pronunciation of each phrase, expected false there")
+        self.spotter = Spotter(*sizes.grus[-1], paths, BATCH_NORM_EPSILON) if sizes.spotter and paths else None
 
     def zero_state(self, batch: int = 1) -> State:
         """The state at the start of a stream: zeros."""
@@ -110,6 +119,7 @@ class WakeModel(nn.Module):
             torch.zeros(batch, features.bins + 1),
             torch.zeros(batch, features.bins, history),
             tuple(torch.zeros(1, batch, gru.hidden_size) for gru in self.gru),
+            self.spotter.zero_state(batch) if self.spotter else None,
         )
 
     def empty_state(self, batch: int) -> State:
@@ -130,24 +140,38 @@ class WakeModel(nn.Module):
 
     def forward(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
         """pcm float32 [B, N] in -1..1 -> logits [B, T, K] and the next state."""
-        logits, state = self.each(pcm, state)
-        return logits.mean(dim=0), state
+        x, after = self._below(pcm, state)
+        said, last = self._members(x, state)
+        logits, after = said.mean(dim=0), after._replace(gru=(*after.gru, *last))
+        if self.spotter is None:
+            return logits, after
+        path, spot = self.spotter(x, state.spot)
+        return (logits + WEIGHT * path) / (1.0 + WEIGHT), after._replace(spot=spot)
 
-    def each(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
-        """pcm float32 [B, N] in -1..1 -> each member's logits [M, B, T, K] and the next state."""
+    def each(self, pcm: Tensor, state: State) -> Tensor:
+        """pcm float32 [B, N] in -1..1 -> each member's logits [M, B, T, K], whatever a spotter thinks of them."""
+        return self._members(self._below(pcm, state)[0], state)[0]
+
+    def _below(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
+        """Up to what the last layer hears, [B, T, I], and the next state of all that."""
         with torch.no_grad():
             frames, pcm_left, norm = self.front(pcm, state.pcm, state.norm)
         frames = torch.cat([state.conv, frames], dim=2)
         x = self.dropout(torch.relu(self.conv_norm(self.conv(frames))))  # [B, C, T]
         frames_left = frames[:, :, x.shape[2] * self.conv.stride[0] :]
         hidden: list[Tensor] = []
-        for grus, norm_layer in self.layers():
-            pairs = [gru(x.transpose(1, 2), state.gru[len(hidden) + i]) for i, gru in enumerate(grus)]
-            steps = torch.cat([steps for steps, _ in pairs], dim=2)
+        for grus, norm_layer in self.layers()[:-1]:
+            steps, last = grus[0](x.transpose(1, 2), state.gru[len(hidden)])
             x = norm_layer(self.dropout(steps.transpose(1, 2)))
-            hidden += [last for _, last in pairs]
-        logits = self._said(self.dropout(x.transpose(1, 2)))
-        return logits, State(pcm_left, norm, frames_left, tuple(hidden))
+            hidden.append(last)
+        return x.transpose(1, 2), State(pcm_left, norm, frames_left, tuple(hidden))
+
+    def _members(self, x: Tensor, state: State) -> tuple[Tensor, list[Tensor]]:
+        """[B, T, I] -> each member's logits [M, B, T, K] and what its GRU carries on."""
+        grus, norm_layer = self.layers()[-1]
+        pairs = [gru(x, before) for gru, before in zip(grus, state.gru[-self.members :], strict=True)]
+        steps = norm_layer(self.dropout(torch.cat([steps for steps, _ in pairs], dim=2).transpose(1, 2)))
+        return self._said(self.dropout(steps.transpose(1, 2))), [last for _, last in pairs]
 
     def _said(self, x: Tensor) -> Tensor:
         """Joined outputs [B, T, M * H] -> logits [M, B, T, K]: the head's weights in as many parts, one bias."""
@@ -187,26 +211,41 @@ def folded_weights(model: WakeModel) -> dict[str, np.ndarray]:
     }
     scale, shift, i = torch.ones(1).double(), torch.zeros(1).double(), 0
     for grus, norm in model.layers():
+        below = scale, shift
         for gru in grus:
-            into = gru.weight_ih_l0.detach().double()
-            weights[f"gru.{i}.weight_ih"] = into * scale
-            weights[f"gru.{i}.bias_ih"] = gru.bias_ih_l0.detach().double() + (into * shift).sum(dim=1)
-            weights[f"gru.{i}.weight_hh"] = gru.weight_hh_l0.detach()
-            weights[f"gru.{i}.bias_hh"] = gru.bias_hh_l0.detach()
+            weights |= _folded_gru(f"gru.{i}", gru, scale, shift)
             i += 1
         scale, shift = _affine(norm)
-    head = model.head.weight.detach().double() / model.members  # their mean
-    weights["head.weight"] = head * scale
-    weights["head.bias"] = model.head.bias.detach().double() + (head * shift).sum(dim=1)
+    weights |= _folded_linear("head", model.head, scale, shift, model.members)
+    if model.spotter is not None:
+        weights |= _folded_gru("spotter.gru", model.spotter.gru, *below)
+        weights |= _folded_linear("spotter.head", model.spotter.head, *_affine(model.spotter.norm))
     return {name: value.float().contiguous().numpy() for name, value in weights.items()}
 
 
-def model_from_weights(config: SystemConfig, weights: dict[str, np.ndarray]) -> WakeModel:
+def _folded_gru(name: str, gru: nn.GRU, scale: Tensor, shift: Tensor) -> dict[str, Tensor]:
+    into = gru.weight_ih_l0.detach().double()
+    return {
+        f"{name}.weight_ih": into * scale,
+        f"{name}.bias_ih": gru.bias_ih_l0.detach().double() + (into * shift).sum(dim=1),
+        f"{name}.weight_hh": gru.weight_hh_l0.detach(),
+        f"{name}.bias_hh": gru.bias_hh_l0.detach(),
+    }
+
+
+def _folded_linear(name: str, layer: nn.Linear, scale: Tensor, shift: Tensor, members: int = 1) -> dict[str, Tensor]:
+    """Of several members the weights for their mean."""
+    weight = layer.weight.detach().double() / members
+    bias = layer.bias.detach().double() + (weight * shift).sum(dim=1)
+    return {f"{name}.weight": weight * scale, f"{name}.bias": bias}
+
+
+def model_from_weights(config: SystemConfig, weights: dict[str, np.ndarray], paths: Paths | None = None) -> WakeModel:
     """A model in eval mode from folded weights: its batch norms do nothing until they are trained again.
 
     Raises BundleError if the weights are not those of this configuration.
     """
-    model = WakeModel(config, labels=len(weights.get("head.bias", [0]))).eval()
+    model = WakeModel(config, len(weights.get("head.bias", [0])), paths).eval()
     own = {name.replace("_l0", ""): tensor for name, tensor in model.named_parameters() if "norm" not in name}
     for name, tensor in own.items():
         if name not in weights or weights[name].shape != tuple(tensor.shape):
@@ -216,7 +255,7 @@ def model_from_weights(config: SystemConfig, weights: dict[str, np.ndarray]) -> 
         for name, tensor in own.items():
             tensor.copy_(torch.from_numpy(weights[name]))
         model.head.weight.mul_(model.members)
-        for norm in (model.conv_norm, *model.gru_norm):
+        for norm in (model.conv_norm, *model.gru_norm, *([model.spotter.norm] if model.spotter else [])):
             norm.running_var.fill_(1.0 - BATCH_NORM_EPSILON)
     return model
 

@@ -114,6 +114,7 @@ class ModelConfig(Section):
     conv_stride: int = Field(ge=1)
     gru_units: Annotated[tuple[Units, ...], BeforeValidator(_pair)] = Field(min_length=1, max_length=4)
     members: int = Field(1, ge=1, le=8, description="last GRUs side by side, whose logits are averaged: an ensemble")
+    spotter: bool = Field(False, description="weighs in how well the backbone hears the phrase's phones in their order")
     dropout: float = Field(ge=0.0, lt=1.0)
 
     @property

@@ -26,6 +26,7 @@ from wakeword.export import export
 from wakeword.files import locked
 from wakeword.hardness import Hardness
 from wakeword.model import WakeModel, weighted_loss
+from wakeword.path import Paths
 from wakeword.run import CHECKPOINT, Report, Run
 from wakeword.validate import Validation, validate
 
@@ -59,7 +60,7 @@ class WakeRun(Run[Batch]):
 
     def __init__(self, config: Config, data: TrainingData, out: Path, start_from: str | Path | None = None) -> None:
         torch.manual_seed(config.train.seed)
-        model = WakeModel(config, len(data.phrases))
+        model = WakeModel(config, len(data.phrases), _paths(config, data))
         self.start_from = _begin(model, config, start_from)
         super().__init__(config, model, out)
         self.data = data
@@ -74,7 +75,7 @@ class WakeRun(Run[Batch]):
         return batches(examples, self.config, self.data.phrases)
 
     def loss(self, batch: Batch) -> Tensor:
-        said, _ = self.model.each(batch.pcm, self.model.empty_state(len(batch.pcm)))
+        said = self.model.each(batch.pcm, self.model.empty_state(len(batch.pcm)))
         wrong = torch.sigmoid(said.detach().mean(dim=0)) * batch.weight * (1.0 - batch.target)
         self.hardness.observe(batch.events, wrong.amax(dim=2).numpy(), self.config)
         how_much = self.config.train.positive_weight
@@ -111,6 +112,7 @@ class WakeRun(Run[Batch]):
             phrases=self.data.phrases,
             thresholds=result.thresholds,
             phrase_s=lengths.median_s(self.config.audio.sample_rate_hz),
+            paths=self.data.pronunciations if self.config.model.spotter else [],
             config=SystemConfig.model_validate(self.config.model_dump(include=set(SystemConfig.model_fields))),
             provenance={
                 **self.data.provenance,
@@ -131,6 +133,10 @@ class WakeRun(Run[Batch]):
         held_out = self.data.validation(self.config.train.calibration_examples)
         with self.as_deployed(model):
             return validate(model, lengths.watch(held_out), self.data.phrases, self.config)
+
+
+def _paths(config: Config, data: TrainingData) -> Paths | None:
+    return Paths.of(data.pronunciations) if config.model.spotter and data.pronunciations else None
 
 
 def _begin(model: WakeModel, config: Config, start_from: str | Path | None) -> str | None:

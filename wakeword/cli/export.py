@@ -63,11 +63,14 @@ def _onnx(bundle: Path, out: Path) -> tuple[dict, str]:
     from wakeword.export import PARITY_TOLERANCE, export
     from wakeword.files import write_bytes
     from wakeword.model import model_from_weights
+    from wakeword.path import Paths
 
     if out.suffix != ".onnx":
         raise BundleError(f"--out: got {out}, expected a file that ends in .onnx")
     opened = read_bundle(bundle)
-    graph, _, _ = export(model_from_weights(opened.card.config, opened.weights()), opened.card)
+    config, paths = opened.card.config, opened.card.paths
+    spotted = Paths.of(paths) if config.model.spotter else None
+    graph, _, _ = export(model_from_weights(config, opened.weights(), spotted), opened.card)
     write_bytes(out, graph)
     facts = {"path": str(out), "bytes": len(graph), "parity_tolerance": PARITY_TOLERANCE}
     return facts, f"wrote {out}: {len(graph)} bytes, equal to torch within {PARITY_TOLERANCE}"

@@ -77,7 +77,7 @@ def command(
     else:
         folder = clips or spoken_clips(phrases, report, casting(lang, voice, spelling, phrases, quick))
         opened = open_clips(folder, settings, phrases, report, added)
-        examples = rendered(opened, settings, workers)
+        examples = rendered(opened, settings, workers, lang)
     out = out or Path("models") / folder_name(" ".join(examples.phrases))
     train_bundle(settings, examples, out, report, start_from)
 

@@ -15,13 +15,14 @@ import torch
 from synth import Clips, stream
 from synth import open_clips as open_folder
 from synth.casting import Casting
-from synth.spoken import ESPEAK_ALONE, phrase_warnings, speak_clips
+from synth.spoken import ESPEAK_ALONE, phrase_warnings, reading, speak_clips
 from wakeword.batches import TrainingData
 from wakeword.bundle import Bundle
 from wakeword.cli.sharded import from_shards
 from wakeword.clips import MANIFEST_NAME, read_examples, read_manifest
 from wakeword.config import Config, override
 from wakeword.errors import DataError
+from wakeword.phones import phones
 from wakeword.shards import INDEX_NAME
 from wakeword.train import train
 
@@ -39,7 +40,7 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
 }
 MEMBERS = {"members": 5}  # of an ensemble: as many as keep a model below 2 MB
 TYPED = {  # where synthesizers alone say the phrase: what trains longer, or more of it, learns their voices by heart
-    "model": MEMBERS,
+    "model": {"members": 4, "spotter": True},
     "train": {
         "frozen_layers": 2,
         "max_steps": 150,
@@ -96,7 +97,7 @@ def open_clips(
     return opened
 
 
-def rendered(clips: Clips, config: Config, workers: int | None) -> TrainingData:
+def rendered(clips: Clips, config: Config, workers: int | None, language: str = "en") -> TrainingData:
     """Examples rendered on the fly by `workers` processes (None: half the cores)."""
     cores = os.cpu_count() or 2
     processes = max(1, cores // 2) if workers is None else workers
@@ -106,7 +107,14 @@ def rendered(clips: Clips, config: Config, workers: int | None) -> TrainingData:
         train=lambda start, times: stream(clips, config, "train", start, workers=processes, times=times),
         validation=lambda count: stream(clips, config, "validation", 0, count, workers=processes),
         provenance={"clips": clips.summary(), "clips_digest": clips.bank.digest},
+        pronunciations=pronunciations(clips.phrases, language) if config.model.spotter else [],
     )
+
+
+def pronunciations(phrases: Sequence[str], language: str) -> list[list[list[int]]]:
+    """Of each phrase, as numbers of `wakeword.phones`: in all accents of a language that espeak has."""
+    said = [reading(phrase, language) for phrase in phrases]
+    return [[list(one) for one in sorted({tuple(phones(ipa, language == "en")) for ipa in r.ipa})] for r in said]
 
 
 def from_dataset(folder: Path, config: Config) -> TrainingData:

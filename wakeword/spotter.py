@@ -1,0 +1,71 @@
+"""A second opinion on a phrase: how well the last sounds follow its phones, as the backbone hears them.
+
+Members that learn a phrase from synthesizers know how those say it. The backbone heard people, but knows no phrase. The
+two err apart, so their log-odds are averaged: a sound must both resemble the phrase as a whole and have its phones in
+their order. Nothing here learns. The score of a path (see `wakeword.path`) is held for a few steps, since it may be at
+its highest a little before the members are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wakeword.path import HELD_STEPS, LEAST, MOST, Paths
+from wakeword.phones import PHONES
+
+
+class SpotState(NamedTuple):
+    """What a spotter carries from call to call. P paths of I states, K phrases."""
+
+    gru: Tensor  # [1, B, H]
+    path: Tensor  # [B, P, I]
+    held: Tensor  # [B, HELD_STEPS - 1, K]
+
+
+class Spotter(nn.Module):
+    """The backbone's last GRU and its head of phones, as they are, and the paths of the phrases through them."""
+
+    def __init__(self, inputs: int, units: int, paths: Paths, epsilon: float) -> None:
+        super().__init__()
+        self.paths = paths
+        self.gru = nn.GRU(inputs, units, batch_first=True)
+        self.norm = nn.BatchNorm1d(units, eps=epsilon)
+        self.head = nn.Linear(units, len(PHONES))
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Spotter:
+        """Stays as it is: its batch statistics are the backbone's, too."""
+        return super().train(False)
+
+    def zero_state(self, batch: int) -> SpotState:
+        """The state at the start of a stream."""
+        shape, held = self.paths.phone.shape, (HELD_STEPS - 1, self.paths.phrases)
+        sizes = ((1, batch, self.gru.hidden_size), (batch, *shape), (batch, *held))
+        return SpotState(*(torch.zeros(size) for size in sizes))
+
+    def forward(self, x: Tensor, state: SpotState) -> tuple[Tensor, SpotState]:
+        """What the layers below give, [B, T, I] -> the log-odds of each phrase's path [B, T, K] and the next state."""
+        steps, last = self.gru(x, state.gru)
+        phones = torch.softmax(self.head(self.norm(steps.transpose(1, 2)).transpose(1, 2)), dim=2)
+        scores, path = self._walked(phones / phones.amax(dim=2, keepdim=True), state.path)
+        known = torch.cat([state.held, scores], dim=1)
+        held = known.unfold(1, HELD_STEPS, 1).amax(dim=3)
+        return torch.logit(held.clamp(LEAST, MOST)), SpotState(last, path, known[:, known.shape[1] - HELD_STEPS + 1 :])
+
+    def _walked(self, costs: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
+        """`Paths.step` for a batch: costs [B, T, phones], [B, P, I] -> scores [B, T, K] and the next [B, P, I]."""
+        tables, numbers = self.paths, torch.from_numpy(self.paths.phone)
+        skips, ends = torch.from_numpy(tables.skips), torch.from_numpy(tables.ends)
+        one, two = path.new_ones(*path.shape[:2], 1), path.new_zeros(*path.shape[:2], 2)
+        reached = []
+        for now in costs.unbind(1):
+            begun, skipped = torch.cat([one, path], dim=2)[:, :, :-1], torch.cat([two, path], dim=2)[:, :, :-2] * skips
+            path = torch.maximum(torch.maximum(path, begun), skipped) * now[:, numbers]
+            reached.append((path * ends).amax(dim=2))
+        scores = torch.stack(reached, dim=1) ** torch.tensor(1.0 / tables.counts, dtype=torch.float32)
+        mine = [np.flatnonzero(tables.phrase == k) for k in range(tables.phrases)]
+        return torch.stack([scores[:, :, rows].amax(dim=2) for rows in mine], dim=2), path
