@@ -25,7 +25,7 @@ COMMANDS = [
 # What would take a quarter of an hour, an hour of somebody's home, or somebody who speaks.
 SHORTER = (
     ("wakeword train", " --max-steps 20"),
-    ("wakeword train .*--takes", " --config tiny"),
+    ("wakeword train .*--takes", " --config tiny --voice espeak"),
     ("wakeword record", " --device wavmic"),
     ("wakeword record .*--background", " --background 0.2"),
     ("wakeword calibrate", " --target-fa-per-hour 1000"),
