@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -61,31 +62,37 @@ class VocalTract(Section):
         frame = 1 << (round(ENVELOPE_FRAME_S * sample_rate_hz) - 1).bit_length()
         hop, samples = frame // 2, len(pcm)
         frames = -(-samples // hop) + 1
-        padded = np.zeros((frames + 1) * hop, np.float32)
-        padded[hop : hop + samples] = pcm
+        padded = np.zeros((frames + 1, hop), np.float32)
+        padded.reshape(-1)[hop : hop + samples] = pcm
         window = np.sin(np.pi * (np.arange(frame) + 0.5) / frame).astype(np.float32)  # squares of halves add up to 1
-        cuts = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop][:frames]
-        spectra = fft.rfft(cuts * window)
-        changed = fft.irfft(spectra * self._gains(np.abs(spectra), frame, sample_rate_hz)) * window
-        summed = np.zeros_like(padded)
-        summed[: frames * hop] += changed[:, :hop].ravel()
-        summed[hop:] += changed[:, hop:].ravel()
-        return summed[hop : hop + samples]
+        cuts = np.empty((frames, frame), np.float32)
+        np.multiply(padded[:-1], window[:hop], out=cuts[:, :hop])
+        np.multiply(padded[1:], window[hop:], out=cuts[:, hop:])
+        spectra = fft.rfft(cuts)
+        spectra *= self._gains(np.abs(spectra), frame, sample_rate_hz)
+        changed = fft.irfft(spectra, overwrite_x=True)
+        changed *= window
+        summed = changed[1:, :hop]  # the first hop and the last are padding
+        summed += changed[:-1, hop:]
+        return summed.reshape(-1)[:samples]
 
     def _gains(self, magnitudes: np.ndarray, frame: int, sample_rate_hz: int) -> np.ndarray:
         """[T, F]: the stretched envelope over the one that is there, within MAX_ENVELOPE_GAIN."""
         from scipy import fft
 
-        floor = 1e-5 * magnitudes.max(axis=1, keepdims=True) + np.float32(1e-9)
-        lifter = np.zeros(frame, np.float32)
-        lifter[1 : round(ENVELOPE_QUEFRENCY_S * sample_rate_hz)] = 2.0
-        lifter[0] = 1.0
-        envelopes = fft.rfft(fft.irfft(np.log(magnitudes + floor)) * lifter).real
+        kept = round(ENVELOPE_QUEFRENCY_S * sample_rate_hz)
+        magnitudes += 1e-5 * magnitudes.max(axis=1, keepdims=True) + np.float32(1e-9)
+        cepstra = fft.dct(np.log(magnitudes, out=magnitudes), type=1, overwrite_x=True)
+        cepstra[:, kept:] = 0.0
+        envelopes = fft.dct(cepstra, type=1, overwrite_x=True)
+        envelopes *= np.float32(1.0 / frame)
         bins = np.minimum(np.arange(frame // 2 + 1, dtype=np.float32) / np.float32(self.factor), frame // 2)
         below = np.minimum(bins.astype(int), frame // 2 - 1)
-        share = bins - below.astype(np.float32)
-        left, right = (np.take(envelopes, bins, axis=1) for bins in (below, below + 1))
-        gains = left + (right - left) * share - envelopes
+        gains, right = (np.take(envelopes, bins, axis=1) for bins in (below, below + 1))
+        right -= gains
+        right *= bins - below.astype(np.float32)
+        gains += right
+        gains -= envelopes
         np.clip(gains, -MAX_ENVELOPE_GAIN, MAX_ENVELOPE_GAIN, out=gains)
         return np.exp(gains, out=gains)
 
@@ -200,10 +207,17 @@ def fade_edges(pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     faded = pcm.copy()
     samples = min(round(FADE_S * sample_rate_hz), len(pcm) // 2)
     if samples:
-        ramp = (np.arange(samples, dtype=np.float32) + np.float32(0.5)) / np.float32(samples)
+        ramp = _ramp(samples)
         faded[:samples] *= ramp
         faded[-samples:] *= ramp[::-1]
     return faded
+
+
+@lru_cache(maxsize=64)
+def _ramp(samples: int) -> np.ndarray:
+    ramp = (np.arange(samples, dtype=np.float32) + np.float32(0.5)) / np.float32(samples)
+    ramp.setflags(write=False)
+    return ramp
 
 
 def looped(pcm: np.ndarray, offset: int, samples: int, sample_rate_hz: int) -> np.ndarray:
@@ -213,4 +227,4 @@ def looped(pcm: np.ndarray, offset: int, samples: int, sample_rate_hz: int) -> n
     if fade:
         angle = (np.arange(fade, dtype=np.float32) + np.float32(0.5)) * np.float32(np.pi / 2 / fade)
         period[:fade] = period[:fade] * np.sin(angle) + pcm[len(pcm) - fade :] * np.cos(angle)
-    return np.take(period, np.arange(offset, offset + samples), mode="wrap")
+    return np.resize(np.roll(period, -offset), samples)

@@ -7,7 +7,7 @@ import pytest
 from scipy import signal
 from synth_clips import RATE_HZ, db, noise, syllables
 
-from synth.rooms import Room, convolved, impulse_response, overlap_added
+from synth.rooms import Response, Room, impulse_response, overlap_added
 from synth.transforms import Band, Filter, Scramble, Speed, VocalTract, fade_edges, filtered, looped
 from wakeword.audio import rms, speech_activity
 
@@ -62,14 +62,25 @@ def test_a_room_in_blocks_is_the_room_at_once_with_no_seam() -> None:
     response = impulse_response(ROOM, RATE_HZ)
     for seconds in (0.01, 0.5, 1.9, 5.0):
         sound = syllables(seconds)
-        difference = ROOM.apply(sound, RATE_HZ) - convolved(sound, response)
+        difference = ROOM.apply(sound, RATE_HZ) - signal.fftconvolve(sound, response)
         assert len(difference) == len(sound) + len(response) - 1
         assert np.abs(difference).max() < 1e-5
 
 
+@pytest.mark.parametrize("response_s", [1 / RATE_HZ, 0.1, 0.7, 3.0])
+def test_a_response_of_any_length_goes_with_a_sound_of_any_length(response_s: float) -> None:
+    decay = np.exp(-np.arange(round(response_s * RATE_HZ)) / (response_s * RATE_HZ))
+    response = (noise(response_s) * decay).astype(np.float32)
+    for samples in (1, 2, 7999, 16000, 16001, 40000, 80000, 120000):
+        sound = noise(samples / RATE_HZ, seed=1)
+        wet = Response(response, RATE_HZ).apply(sound)
+        assert wet.dtype == np.float32
+        np.testing.assert_allclose(wet, signal.fftconvolve(sound, response), atol=1e-6)
+
+
 def test_any_size_of_block_gives_the_same_room() -> None:
     response, sound = impulse_response(ROOM, RATE_HZ)[:700], noise(0.3)
-    for size in (1400, 1536, 4096):
+    for size in (720, 1400, 1536, 4096):
         blocks = overlap_added(sound, np.fft.rfft(response, size).astype(np.complex64), size, len(response))
         np.testing.assert_allclose(blocks, np.convolve(sound, response), atol=1e-4)
 
