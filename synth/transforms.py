@@ -16,6 +16,7 @@ ENVELOPE_FRAME_S = 0.025  # at least: frames are a power of two long
 ENVELOPE_QUEFRENCY_S = 0.002  # shorter than the pitch period of any voice but a child's cry
 MAX_ENVELOPE_GAIN = 4.0  # nepers, 35 dB: what a formant that moves needs, and no more
 PART_S = (0.1, 0.35)  # of scrambled speech: about a syllable
+LATEST_PEAK_S = 0.002  # of an impulse response, after the impulse
 LOW_SHELF_HZ, BELL_HZ, HIGH_SHELF_HZ = 300.0, 1500.0, 4000.0
 
 
@@ -110,10 +111,8 @@ class Filter(Section):
         return cls(low_db=low, middle_db=middle, high_db=high)
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """float32 [N] -> float32 [N], causal."""
-        from scipy import signal
-
-        return signal.sosfilt(self.sections(sample_rate_hz), pcm)
+        """float32 [N] -> float32 [N], in its place."""
+        return filtered(pcm, sample_rate_hz, [self])
 
     def sections(self, sample_rate_hz: int) -> np.ndarray:
         """Biquads, float32 [3, 6], from R. Bristow-Johnson's "Cookbook formulae for audio equalizer filters"."""
@@ -136,10 +135,8 @@ class Band(Section):
         return cls(low_hz=float(round(low, 1)), high_hz=float(round(high, 1)))
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """float32 [N] -> float32 [N], causal; an upper edge above 0.45 of the rate has no effect."""
-        from scipy import signal
-
-        return signal.sosfilt(self.sections(sample_rate_hz), pcm)
+        """float32 [N] -> float32 [N], in its place; an upper edge above 0.45 of the rate has no effect."""
+        return filtered(pcm, sample_rate_hz, [self])
 
     def sections(self, sample_rate_hz: int) -> np.ndarray:
         """Biquads, float32 [1 or 3, 6]."""
@@ -150,10 +147,18 @@ class Band(Section):
 
 
 def filtered(pcm: np.ndarray, sample_rate_hz: int, effects: Sequence[Filter | Band]) -> np.ndarray:
-    """float32 [N] through several of these, one after the other, in one pass over the samples."""
+    """float32 [N] through several of these, one after the other, in one pass over the samples -> float32 [N].
+
+    A filter is late by as much as its impulse response takes to its peak; the output is early by so much, so that a
+    click comes out at the sample at which it went in.
+    """
     from scipy import signal
 
-    return signal.sosfilt(np.concatenate([effect.sections(sample_rate_hz) for effect in effects]), pcm)
+    sections = np.concatenate([effect.sections(sample_rate_hz) for effect in effects])
+    impulse = np.zeros(round(LATEST_PEAK_S * sample_rate_hz), np.float32)
+    impulse[0] = 1.0
+    late = int(np.abs(signal.sosfilt(sections, impulse)).argmax())
+    return signal.sosfilt(sections, np.concatenate([pcm, np.zeros(late, np.float32)]))[late:]
 
 
 class Scramble(Section):
