@@ -18,7 +18,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,9 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
+import soundfile
+import soxr
+from scipy import fft, signal
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
@@ -38,12 +41,18 @@ WARM_UP_EXAMPLES = 100
 TURNS = 10
 CODED_S = 2.0
 PARTS = {  # the functions whose time is told apart
-    "draw": (build, "draw"),
-    "speed": (transforms.Speed, "apply"),
-    "vocal_tract": (transforms.VocalTract, "apply"),
-    "filter_and_band": (render, "filtered"),
-    "codec": (codecs.Codec, "apply"),
-    "room": (rooms.Response, "apply"),
+    "draw": [(build, "draw")],
+    "speed": [(transforms.Speed, "apply")],
+    "vocal_tract": [(transforms.VocalTract, "apply")],
+    "filter_and_band": [(render, "filtered")],
+    "codec": [(codecs.Codec, "apply")],
+    "room": [(rooms.Response, "apply")],
+}
+LIBRARIES = {  # the same time in another cut: what libraries compute for them
+    "library_fft": [(fft, "rfft"), (fft, "irfft"), (fft, "dct")],
+    "library_recursion": [(signal, "sosfilt")],
+    "library_resampling": [(soxr, "resample")],
+    "library_coding": [(soundfile, "write"), (soundfile, "read")],
 }
 SHARED = {  # of `default`, what audiomentations has too: background at an SNR, equaliser, band, room, gain
     "activates": [0, 0],
@@ -104,7 +113,11 @@ def measured(folder: Path, examples: int) -> dict[str, Any]:
         "vs_audiomentations": theirs and shared / theirs,
         "codecs_share_of_full": 1.0 - rates["full_x_realtime_per_core"] / without,
         **in_turns({f"codec_{kind}_x_realtime_per_core": codec(kind) for kind in codecs.KINDS}, TURNS),
-        **{f"{part}_share": share for part, share in parts(clips, default, examples).items()},
+        **{
+            f"{part}_share": share
+            for cut in (PARTS, LIBRARIES)
+            for part, share in parts(ours(clips, default), cut, examples)
+        },
         "shards_x_realtime_per_core": measure_shards(clips, folder / "shards", default, examples),
         "room_pool_s": rooms_s,
         **two_cores(clips, default, examples),
@@ -156,27 +169,28 @@ def codec(kind: str) -> Contender:
     return Contender(lambda count: [one.apply(sound, CLIPS_RATE_HZ) for _ in range(count)], CODED_S)
 
 
-def parts(folder: Path, config: Config, examples: int) -> dict[str, float]:
-    """The share of the time of an example that each of PARTS takes, and that of all the rest."""
-    one, spent_s = ours(folder, config), dict.fromkeys(PARTS, 0.0)
+def parts(one: Contender, cut: dict[str, list[tuple[Any, str]]], examples: int) -> Iterator[tuple[str, float]]:
+    """The share that each part of a cut has in the processor time of an example."""
+    spent_s = dict.fromkeys(cut, 0.0)
     one.run(WARM_UP_EXAMPLES)
 
     def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
+        def run(*arguments: Any, **named: Any) -> Any:
             started = time.process_time()
-            result = function(*arguments)
+            result = function(*arguments, **named)
             spent_s[part] += time.process_time() - started
             return result
 
         return run
 
     with ExitStack() as patches:
-        for part, (owner, name) in PARTS.items():
-            patches.enter_context(mock.patch.object(owner, name, timed(part, getattr(owner, name))))
+        for part, functions in cut.items():
+            for owner, name in functions:
+                patches.enter_context(mock.patch.object(owner, name, timed(part, getattr(owner, name))))
         started = time.process_time()
         one.run(examples)
         all_s = time.process_time() - started
-    return {**{part: s / all_s for part, s in spent_s.items()}, "rest": 1.0 - sum(spent_s.values()) / all_s}
+    yield from ((part, seconds / all_s) for part, seconds in spent_s.items())
 
 
 def two_cores(folder: Path, config: Config, examples: int) -> dict[str, float]:
