@@ -21,7 +21,7 @@ from wakeword.clips import MANIFEST_NAME, Clip, write_manifest
 from wakeword.errors import DataError
 from wakeword.files import LOCK_NAME, locked, replacing, writing
 
-FORMAT = 1
+FORMAT = 2  # raise it when the same recipe renders to other bytes: a folder takes one kind
 DATASET_NAME, JOURNAL_NAME = "dataset.json", ".journal.jsonl"
 Progress = Callable[[int, int], None]
 

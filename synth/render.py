@@ -9,17 +9,25 @@ changes no SNR. Only an example with `overdrive_db` is turned up until it does c
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from synth.bank import Bank
 from synth.recipe import EventDraw, Recipe
-from synth.rooms import RecordedRoom, convolved, recorded_response
+from synth.rooms import RecordedRoom, Response, recorded_response
 from synth.transforms import fade_edges, filtered, looped
 from wakeword.audio import FULL_SCALE, db_to_gain, rms, speech_activity, to_float, to_int16
 from wakeword.clips import Event, Example
 from wakeword.config import Config
 
 PEAK_LIMIT = (FULL_SCALE - 1) / FULL_SCALE
+RECORDED_ROOMS = 128  # whose spectra a process keeps: the longest take half a megabyte each
+KEPT_BYTES = 1 << 24
+
+# glibc gives a large array back to the kernel when it is freed, and the next one pays for its pages again. It keeps
+# what is smaller than the largest one that was ever freed: from here on this one. (mallopt(3), M_MMAP_THRESHOLD)
+np.empty(KEPT_BYTES, np.uint8)
 
 
 def render(recipe: Recipe, bank: Bank, config: Config) -> Example:
@@ -35,7 +43,7 @@ def render(recipe: Recipe, bank: Bank, config: Config) -> Example:
         if level > 0.0:
             sound *= np.float32(db_to_gain(recipe.background_dbfs + event.snr_db) / level)
         if isinstance(event.room, RecordedRoom):
-            sound = convolved(sound, recorded_response(to_float(bank.whole(event.room.id)), rate))
+            sound = _recorded(bank, event.room.id).apply(sound)
         elif event.room:
             sound = event.room.apply(sound, rate)
         heard = min(len(sound), len(mix) - event.start_sample)
@@ -80,6 +88,11 @@ def dry_event(event: EventDraw, bank: Bank, sample_rate_hz: int) -> np.ndarray:
     if event.filter or event.band:
         sound = filtered(sound, sample_rate_hz, [one for one in (event.filter, event.band) if one])
     return event.codec.apply(sound, sample_rate_hz) if event.codec else sound
+
+
+@lru_cache(maxsize=RECORDED_ROOMS)
+def _recorded(bank: Bank, room_id: str) -> Response:
+    return Response(recorded_response(to_float(bank.whole(room_id)), bank.sample_rate_hz), bank.sample_rate_hz)
 
 
 def _finish(mix: np.ndarray, recipe: Recipe) -> float:

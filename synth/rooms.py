@@ -21,7 +21,8 @@ DECAY_TO_60_DB = 6.0 * np.log(10.0)  # ln(10 ** 6): the energy's decay constant 
 WALL_DISTANCE_M = 0.3
 LONGEST_RESPONSE_S = 3.0  # a cathedral rings longer, but nobody wakes a device there
 DIRECT_S = 0.005
-RESPONSES_A_BLOCK = 4  # a transform is so many times as long as a response: a quarter of it is spent on the overlap
+TOGETHER = 4  # blocks of float32 that pocketfft transforms at once, in the time of two that are transformed apart
+SPANS_S = (1.0, 5.0)  # a word and a sentence: for each there is a size of transform that takes it in TOGETHER blocks
 
 
 class Room(Section):
@@ -40,8 +41,7 @@ class Room(Section):
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """float32 [N] -> [N + M - 1], the response's M samples ringing on after the end."""
-        samples, size, spectrum = _partition(self, sample_rate_hz)
-        return overlap_added(pcm, spectrum, size, samples)
+        return _simulated(self, sample_rate_hz).apply(pcm)
 
 
 class RecordedRoom(Section):
@@ -50,29 +50,47 @@ class RecordedRoom(Section):
     id: str
 
 
-def convolved(pcm: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """float32 [N] in a room of float32 [M] -> [N + M - 1]."""
-    from scipy import fft
+class Response:
+    """An impulse response, float32 [M], and its spectra, computed once for all that is said in the room."""
 
-    samples = len(pcm) + len(response) - 1
-    size = fft.next_fast_len(samples, real=True)
-    return fft.irfft(fft.rfft(pcm, size) * fft.rfft(response, size), size)[:samples]
+    def __init__(self, response: np.ndarray, sample_rate_hz: int) -> None:
+        from scipy import fft
+
+        self.samples = len(response)
+        steps = (max(round(span_s * sample_rate_hz) // TOGETHER, 1) for span_s in SPANS_S)
+        sizes = sorted({fft.next_fast_len(step + self.samples - 1, real=True) for step in steps})
+        self._spectra = {size: fft.rfft(response, size) for size in sizes}
+
+    def apply(self, pcm: np.ndarray) -> np.ndarray:
+        """float32 [N] -> [N + M - 1], the response ringing on after the end."""
+        size = min(self._spectra, key=lambda size: size * _cost(-(-len(pcm) // (size - self.samples + 1))))
+        return overlap_added(pcm, self._spectra[size], size, self.samples)
+
+
+def _cost(blocks: int) -> int:
+    """The time of the transforms of so many blocks, in that of one out of a full group."""
+    groups, rest = divmod(blocks, TOGETHER)
+    return TOGETHER * groups + min(2 * rest, TOGETHER)
 
 
 def overlap_added(pcm: np.ndarray, spectrum: np.ndarray, size: int, response_samples: int) -> np.ndarray:
-    """float32 [N] in a room of M samples whose spectrum at `size` >= 2 M points is there already -> [N + M - 1]."""
+    """float32 [N] in a room of M samples whose spectrum at `size` >= M points is there already -> [N + M - 1]."""
     from scipy import fft
 
-    step, samples = size - response_samples + 1, len(pcm) + response_samples - 1
-    blocks = -(-len(pcm) // step)
-    cut = np.zeros((blocks, step), np.float32)
-    cut.reshape(-1)[: len(pcm)] = pcm
-    rung = fft.irfft(fft.rfft(cut, size) * spectrum, size)
-    summed = np.zeros((blocks + 1) * step, np.float32)
-    summed[: blocks * step] = rung[:, :step].ravel()
-    for block, tail in enumerate(rung[:, step:], 1):  # a block's ring reaches into the next one, never beyond
-        summed[block * step : block * step + len(tail)] += tail
-    return summed[:samples]
+    step = size - response_samples + 1
+    whole, rest = divmod(len(pcm), step)
+    blocks = whole + (rest > 0)
+    rows = blocks + (blocks % TOGETHER == TOGETHER - 1)  # an empty one that fills a group costs nothing
+    cut = np.zeros((rows, size), np.float32)
+    cut[:whole, :step] = pcm[: whole * step].reshape(whole, step)
+    cut[whole : whole + 1, :rest] = pcm[whole * step :]
+    spectra = fft.rfft(cut)
+    spectra *= spectrum
+    rung = fft.irfft(spectra, size, overwrite_x=True)
+    summed = np.zeros(blocks * step + response_samples - 1, np.float32)
+    for block in range(blocks):
+        summed[block * step : block * step + size] += rung[block]
+    return summed[: len(pcm) + response_samples - 1]
 
 
 def direct_onwards(response: np.ndarray, sample_rate_hz: int) -> np.ndarray:
@@ -126,13 +144,8 @@ def impulse_response(room: Room, sample_rate_hz: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=POOL_ROOMS * 2)
-def _partition(room: Room, sample_rate_hz: int) -> tuple[int, int, np.ndarray]:
-    """(samples of the response, size of its transform, its spectrum): one a room, whatever is said in it."""
-    from scipy import fft
-
-    response = impulse_response(room, sample_rate_hz)
-    size = fft.next_fast_len(RESPONSES_A_BLOCK * len(response), real=True)
-    return len(response), size, fft.rfft(response, size)
+def _simulated(room: Room, sample_rate_hz: int) -> Response:
+    return Response(impulse_response(room, sample_rate_hz), sample_rate_hz)
 
 
 def _volume_and_surface(room: Room) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,6 +16,7 @@ ENVELOPE_FRAME_S = 0.025  # at least: frames are a power of two long
 ENVELOPE_QUEFRENCY_S = 0.002  # shorter than the pitch period of any voice but a child's cry
 MAX_ENVELOPE_GAIN = 4.0  # nepers, 35 dB: what a formant that moves needs, and no more
 PART_S = (0.1, 0.35)  # of scrambled speech: about a syllable
+LATEST_PEAK_S = 0.002  # of an impulse response, after the impulse
 LOW_SHELF_HZ, BELL_HZ, HIGH_SHELF_HZ = 300.0, 1500.0, 4000.0
 
 
@@ -61,31 +63,37 @@ class VocalTract(Section):
         frame = 1 << (round(ENVELOPE_FRAME_S * sample_rate_hz) - 1).bit_length()
         hop, samples = frame // 2, len(pcm)
         frames = -(-samples // hop) + 1
-        padded = np.zeros((frames + 1) * hop, np.float32)
-        padded[hop : hop + samples] = pcm
+        padded = np.zeros((frames + 1, hop), np.float32)
+        padded.reshape(-1)[hop : hop + samples] = pcm
         window = np.sin(np.pi * (np.arange(frame) + 0.5) / frame).astype(np.float32)  # squares of halves add up to 1
-        cuts = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop][:frames]
-        spectra = fft.rfft(cuts * window)
-        changed = fft.irfft(spectra * self._gains(np.abs(spectra), frame, sample_rate_hz)) * window
-        summed = np.zeros_like(padded)
-        summed[: frames * hop] += changed[:, :hop].ravel()
-        summed[hop:] += changed[:, hop:].ravel()
-        return summed[hop : hop + samples]
+        cuts = np.empty((frames, frame), np.float32)
+        np.multiply(padded[:-1], window[:hop], out=cuts[:, :hop])
+        np.multiply(padded[1:], window[hop:], out=cuts[:, hop:])
+        spectra = fft.rfft(cuts)
+        spectra *= self._gains(np.abs(spectra), frame, sample_rate_hz)
+        changed = fft.irfft(spectra, overwrite_x=True)
+        changed *= window
+        summed = changed[1:, :hop]  # the first hop and the last are padding
+        summed += changed[:-1, hop:]
+        return summed.reshape(-1)[:samples]
 
     def _gains(self, magnitudes: np.ndarray, frame: int, sample_rate_hz: int) -> np.ndarray:
         """[T, F]: the stretched envelope over the one that is there, within MAX_ENVELOPE_GAIN."""
         from scipy import fft
 
-        floor = 1e-5 * magnitudes.max(axis=1, keepdims=True) + np.float32(1e-9)
-        lifter = np.zeros(frame, np.float32)
-        lifter[1 : round(ENVELOPE_QUEFRENCY_S * sample_rate_hz)] = 2.0
-        lifter[0] = 1.0
-        envelopes = fft.rfft(fft.irfft(np.log(magnitudes + floor)) * lifter).real
+        kept = round(ENVELOPE_QUEFRENCY_S * sample_rate_hz)
+        magnitudes += 1e-5 * magnitudes.max(axis=1, keepdims=True) + np.float32(1e-9)
+        cepstra = fft.dct(np.log(magnitudes, out=magnitudes), type=1, overwrite_x=True)
+        cepstra[:, kept:] = 0.0
+        envelopes = fft.dct(cepstra, type=1, overwrite_x=True)
+        envelopes *= np.float32(1.0 / frame)
         bins = np.minimum(np.arange(frame // 2 + 1, dtype=np.float32) / np.float32(self.factor), frame // 2)
         below = np.minimum(bins.astype(int), frame // 2 - 1)
-        share = bins - below.astype(np.float32)
-        left, right = (np.take(envelopes, bins, axis=1) for bins in (below, below + 1))
-        gains = left + (right - left) * share - envelopes
+        gains, right = (np.take(envelopes, bins, axis=1) for bins in (below, below + 1))
+        right -= gains
+        right *= bins - below.astype(np.float32)
+        gains += right
+        gains -= envelopes
         np.clip(gains, -MAX_ENVELOPE_GAIN, MAX_ENVELOPE_GAIN, out=gains)
         return np.exp(gains, out=gains)
 
@@ -103,10 +111,8 @@ class Filter(Section):
         return cls(low_db=low, middle_db=middle, high_db=high)
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """float32 [N] -> float32 [N], causal."""
-        from scipy import signal
-
-        return signal.sosfilt(self.sections(sample_rate_hz), pcm)
+        """float32 [N] -> float32 [N], in its place."""
+        return filtered(pcm, sample_rate_hz, [self])
 
     def sections(self, sample_rate_hz: int) -> np.ndarray:
         """Biquads, float32 [3, 6], from R. Bristow-Johnson's "Cookbook formulae for audio equalizer filters"."""
@@ -129,10 +135,8 @@ class Band(Section):
         return cls(low_hz=float(round(low, 1)), high_hz=float(round(high, 1)))
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """float32 [N] -> float32 [N], causal; an upper edge above 0.45 of the rate has no effect."""
-        from scipy import signal
-
-        return signal.sosfilt(self.sections(sample_rate_hz), pcm)
+        """float32 [N] -> float32 [N], in its place; an upper edge above 0.45 of the rate has no effect."""
+        return filtered(pcm, sample_rate_hz, [self])
 
     def sections(self, sample_rate_hz: int) -> np.ndarray:
         """Biquads, float32 [1 or 3, 6]."""
@@ -143,10 +147,18 @@ class Band(Section):
 
 
 def filtered(pcm: np.ndarray, sample_rate_hz: int, effects: Sequence[Filter | Band]) -> np.ndarray:
-    """float32 [N] through several of these, one after the other, in one pass over the samples."""
+    """float32 [N] through several of these, one after the other, in one pass over the samples -> float32 [N].
+
+    A filter is late by as much as its impulse response takes to its peak; the output is early by so much, so that a
+    click comes out at the sample at which it went in.
+    """
     from scipy import signal
 
-    return signal.sosfilt(np.concatenate([effect.sections(sample_rate_hz) for effect in effects]), pcm)
+    sections = np.concatenate([effect.sections(sample_rate_hz) for effect in effects])
+    impulse = np.zeros(round(LATEST_PEAK_S * sample_rate_hz), np.float32)
+    impulse[0] = 1.0
+    late = int(np.abs(signal.sosfilt(sections, impulse)).argmax())
+    return signal.sosfilt(sections, np.concatenate([pcm, np.zeros(late, np.float32)]))[late:]
 
 
 class Scramble(Section):
@@ -200,10 +212,17 @@ def fade_edges(pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     faded = pcm.copy()
     samples = min(round(FADE_S * sample_rate_hz), len(pcm) // 2)
     if samples:
-        ramp = (np.arange(samples, dtype=np.float32) + np.float32(0.5)) / np.float32(samples)
+        ramp = _ramp(samples)
         faded[:samples] *= ramp
         faded[-samples:] *= ramp[::-1]
     return faded
+
+
+@lru_cache(maxsize=64)
+def _ramp(samples: int) -> np.ndarray:
+    ramp = (np.arange(samples, dtype=np.float32) + np.float32(0.5)) / np.float32(samples)
+    ramp.setflags(write=False)
+    return ramp
 
 
 def looped(pcm: np.ndarray, offset: int, samples: int, sample_rate_hz: int) -> np.ndarray:
@@ -213,4 +232,4 @@ def looped(pcm: np.ndarray, offset: int, samples: int, sample_rate_hz: int) -> n
     if fade:
         angle = (np.arange(fade, dtype=np.float32) + np.float32(0.5)) * np.float32(np.pi / 2 / fade)
         period[:fade] = period[:fade] * np.sin(angle) + pcm[len(pcm) - fade :] * np.cos(angle)
-    return np.take(period, np.arange(offset, offset + samples), mode="wrap")
+    return np.resize(np.roll(period, -offset), samples)

@@ -25,6 +25,7 @@ from wakeword.audio import (
 from wakeword.errors import AudioError, FileError
 
 RATE_HZ = 16000
+IMAGE_LIMIT_DB = -80.0
 
 
 def test_every_int16_survives_the_way_to_float_and_back() -> None:
@@ -69,6 +70,24 @@ def test_resampling_keeps_a_tones_pitch_level_and_length() -> None:
     out = resampled(tone(44100, 1000, 44100), 44100, RATE_HZ)
     assert abs(len(out) - RATE_HZ) <= 1
     np.testing.assert_allclose(out[1000:15000], tone(RATE_HZ, 1000, RATE_HZ)[1000:15000], atol=2e-3)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 22050, 44100, 48000])
+@pytest.mark.parametrize("share", [0.03, 0.21, 0.41])
+def test_a_file_at_another_rate_is_read_without_images_of_a_tone(tmp_path: Path, rate_hz: int, share: float) -> None:
+    hz = share * min(rate_hz, RATE_HZ)
+    write_float(tmp_path / "tone.wav", tone(2 * rate_hz, hz, rate_hz), rate_hz)
+    levels_db = spectrum_db(read(tmp_path / "tone.wav", RATE_HZ))
+    bins_hz = np.linspace(0.0, RATE_HZ / 2, len(levels_db))
+    assert bins_hz[levels_db.argmax()] == pytest.approx(hz, abs=1.0)
+    assert levels_db[np.abs(bins_hz - hz) > 20.0].max() < IMAGE_LIMIT_DB  # 20 Hz: the window's own main lobe
+
+
+@pytest.mark.parametrize("rate_hz", [22050, 44100, 48000])
+def test_what_a_file_has_above_half_the_rate_is_gone_and_not_mirrored(tmp_path: Path, rate_hz: int) -> None:
+    write_float(tmp_path / "high.wav", tone(2 * rate_hz, 9000.0, rate_hz), rate_hz)
+    heard = read(tmp_path / "high.wav", RATE_HZ)[2000:-2000]
+    assert 20.0 * np.log10(rms(heard) / rms(tone(RATE_HZ, 440.0, RATE_HZ))) < IMAGE_LIMIT_DB
 
 
 def test_after_reset_a_resampler_is_as_new() -> None:
@@ -153,6 +172,20 @@ def test_a_pause_does_not_lower_the_active_level() -> None:
 
 def tone(samples: int, hz: float, rate_hz: int) -> np.ndarray:
     return (0.5 * np.sin(2 * np.pi * hz * np.arange(samples) / rate_hz)).astype(np.float32)
+
+
+def write_float(path: Path, pcm: np.ndarray, rate_hz: int) -> None:
+    """In 32 bits, whose noise lies far below an image."""
+    soundfile.write(path, pcm, rate_hz, "FLOAT")
+
+
+def spectrum_db(pcm: np.ndarray) -> np.ndarray:
+    """Levels of the bins over the loudest one's, without the ends, where the resampler's filter swings in."""
+    middle = pcm[2000:-2000]
+    cosines = np.cos(2 * np.pi * np.outer(np.arange(4), np.arange(len(middle))) / len(middle))
+    window = np.array([0.35875, -0.48829, 0.14128, -0.01168]) @ cosines  # Blackman-Harris
+    magnitudes = np.abs(np.fft.rfft(middle * window))
+    return 20.0 * np.log10(magnitudes / magnitudes.max() + 1e-12)
 
 
 def resampled(pcm: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import pytest
 from synth_clips import make_clips, tiny
 
 from synth import dataset, open_clips, stream, write_dataset
+from synth.build import BATCH_EXAMPLES
 from wakeword.clips import read_manifest
 from wakeword.errors import DataError, FileError
 from wakeword.files import locked
@@ -41,12 +42,13 @@ def contents(out: Path) -> dict[str, str]:
 def test_the_stream_is_the_same_for_any_number_of_workers(folder: Path) -> None:
     config = tiny()
     clips = open_clips(folder, config)
-    alone = [example.pcm.tobytes() for example in stream(clips, config, "train", 0, 30)]
-    for workers in (1, 2):
-        examples = list(stream(clips, config, "train", 5, 25, workers))
-        assert [example.pcm.tobytes() for example in examples] == alone[5:]
+    alone = [example.pcm.tobytes() for example in stream(clips, config, "train", 0, 5 + 16 * BATCH_EXAMPLES)]
+    for workers in (1, 2, 16):
+        count = workers * BATCH_EXAMPLES  # a batch for each
+        examples = list(stream(clips, config, "train", 5, count, workers))
+        assert [example.pcm.tobytes() for example in examples] == alone[5 : 5 + count]
     assert examples[0].recipe == clips.example("train", 5).recipe
-    assert len(set(alone)) == 30
+    assert len(set(alone)) == len(alone)
 
 
 def test_an_endless_stream_ends_its_workers_when_closed(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from synth_clips import make_clips, noise, plain
 
 from synth import open_clips
-from synth.rooms import Room, convolved, direct_onwards, impulse_response, recorded_response
+from synth.rooms import Response, Room, direct_onwards, impulse_response, recorded_response
 from wakeword.audio import write
 from wakeword.errors import AudioError
 
@@ -74,7 +74,7 @@ def test_a_recorded_room_begins_at_its_direct_path_whatever_its_level_and_sign()
     response = recorded_response(kept, RATE_HZ)
     assert np.sum(response[: RATE_HZ // 200] ** 2) == pytest.approx(1.0, rel=1e-5)
     speech = noise(1.0)
-    heard = convolved(speech, response)
+    heard = Response(response, RATE_HZ).apply(speech)
     assert len(heard) == len(speech) + len(response) - 1
     assert np.argmax(np.correlate(heard, speech, "valid")) == 0  # not a sample later
     with pytest.raises(AudioError, match="no impulse response"):

@@ -316,7 +316,7 @@ def test_a_torch_loader_reads_shards_in_the_three_lines_shown(dataset: Path, mon
 
 
 def test_webdataset_reads_shards_in_the_three_lines_shown(dataset: Path, monkeypatch) -> None:
-    pytest.importorskip("webdataset", reason="webdataset is not installed")
+    pytest.importorskip("webdataset", reason="needs the extra 'readers'")
     examples = list(shown("webdataset", dataset, monkeypatch)["examples"])
     assert [example["json"]["recipe"]["index"] for example in examples] == list(range(19))
     assert np.array_equal(examples[3]["flac"] * FULL_SCALE, Shards(dataset)[3].pcm)
@@ -324,7 +324,7 @@ def test_webdataset_reads_shards_in_the_three_lines_shown(dataset: Path, monkeyp
 
 def test_hugging_face_datasets_read_shards_in_the_three_lines_shown(dataset: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    datasets = pytest.importorskip("datasets", reason="Hugging Face's datasets is not installed")
+    datasets = pytest.importorskip("datasets", reason="needs the extra 'readers'")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     found = shown("load_dataset", dataset, monkeypatch)["examples"]
     assert {split: len(rows) for split, rows in found.items()} == {"train": 19, "validation": 3}

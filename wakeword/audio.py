@@ -248,7 +248,7 @@ def speech_activity(pcm: np.ndarray, sample_rate_hz: int) -> tuple[float, int]:
     power = _energies(pcm[: frames * frame].reshape(frames, frame)) / frame
     level, margin = 0.0, 10 ** (-ACTIVITY_MARGIN_DB / 10)
     active = np.ones(frames, bool)
-    while (raised := float(power[active].mean()) if frames else 0.0) > level:
+    while (raised := float(np.add.reduce(power[active]) / np.count_nonzero(active)) if frames else 0.0) > level:
         level = raised
         active = power >= level * margin
     return level**0.5, (int(np.flatnonzero(active)[-1]) + 1) * frame if level else 0
