@@ -121,6 +121,10 @@ def test_fixed_point_factors_round_twice_and_no_more() -> None:
         ({"wake_word": ""}, "wake_word: got ''"),
         ({"model": "../x.tflite"}, "model: got '../x.tflite'"),
         ({"extra": 1}, "extra: got 1"),
+        ({"website": ""}, "website: got '', expected a URL with scheme and host"),
+        ({"website": None}, "website: got None"),
+        ({"website": "example.com"}, "website: got 'example.com'"),
+        ({"website": "https://[::1"}, r"website: got 'https://\[::1'"),
         ({"micro": {"probability_cutoff": 1.5}}, "micro.probability_cutoff: got 1.5"),
         ({"micro": {"tensor_arena_size": 0}}, "micro.tensor_arena_size: got 0"),
     ],
@@ -131,6 +135,12 @@ def test_a_manifest_that_esphome_would_refuse_is_refused(package, change: dict, 
     micro = {**manifest["micro"], **change.pop("micro", {})}
     with pytest.raises(BundleError, match=complaint):
         check_manifest({**manifest, **change, "micro": micro})
+
+
+def test_a_manifest_may_have_a_website_and_the_written_one_has_none(package) -> None:
+    manifest = json.loads((package[0] / "hey_test.json").read_text("utf-8"))
+    assert "website" not in manifest
+    assert check_manifest({**manifest, "website": "https://example.com/x"}).website == "https://example.com/x"
 
 
 def small(shape: tuple[int, ...] = (1, 3, 40), dtype: str = "int8") -> Program:

@@ -6,8 +6,9 @@ The manifest is a JSON file, version 2; the model a .tflite with int8 features [
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from firmware_export.tflite import SCHEMA_VERSION, schema
 from wakeword.errors import BundleError
@@ -38,11 +39,22 @@ class Manifest(Section):
     type: str = Field(pattern="^micro$")
     wake_word: str = Field(min_length=1)
     author: str
-    website: str
+    website: str | None = Field(None, description="a URL; left out, not empty, where there is none")
     model: str = Field(pattern=r"^[^/\\]+\.tflite$")
     trained_languages: list[str]
     version: int = Field(ge=2, le=2)
     micro: Micro
+
+    @field_validator("website")
+    @classmethod
+    def _is_a_url(cls, website: str | None) -> str | None:
+        try:
+            parts = urlsplit(website or "")
+        except ValueError:  # brackets that are no address
+            parts = urlsplit("")
+        if not parts.scheme or not parts.netloc:
+            raise ValueError("expected a URL with scheme and host, or no website at all")
+        return website
 
 
 def check_manifest(values: Any) -> Manifest:
@@ -52,7 +64,8 @@ def check_manifest(values: Any) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
-        raise BundleError(f"manifest: {where}: got {first['input']!r}, {first['msg'].lower()}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise BundleError(f"manifest: {where}: got {first['input']!r}, {said[0].lower()}{said[1:]}") from None
 
 
 def check_model(content: bytes) -> None:

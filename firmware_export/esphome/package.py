@@ -200,7 +200,6 @@ def _manifest(card: Card, name: str, arena_bytes: int) -> dict:
         "type": "micro",
         "wake_word": card.phrases[0],
         "author": "",
-        "website": "",
         "model": f"{name}.tflite",
         "trained_languages": [],
         "version": 2,
