@@ -19,7 +19,7 @@ from firmware_export.layers import read_layers
 from firmware_export.package import TARGETS, lay_out, slug
 from firmware_export.quantize import Quantized, quantize
 from firmware_export.reference import run
-from firmware_export.verify import COMPILERS, WARNINGS, build, c_sources, proof_signal, prove
+from firmware_export.verify import COMPILERS, WARNINGS, build, c_sources, compare, proof_file, proof_signal, prove
 from tests.micro_word import micro_bundle
 from wakeword import cli
 from wakeword.bundle import read_bundle
@@ -100,6 +100,21 @@ def test_every_compiler_here_gives_the_reference_at_every_level_and_under_saniti
     trace = run(quantized, signal)
     assert len(trace.hits) > 5 and {k for _, k, _ in trace.hits} == {0, 1}
     assert len(prove(sources, signal, trace)) >= 3
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_valgrind_finds_no_read_of_what_was_never_written(
+    compiler: str, bundle: Path, quantized: Quantized, sources: Path, tmp_path: Path
+) -> None:
+    for program in (compiler, "valgrind"):
+        if not shutil.which(program):
+            pytest.skip(f"no {program}: install {program}")
+    signal = proof_signal(16000, read_bundle(bundle).golden()[0], part_s=0.25)
+    build(compiler, [*WARNINGS, "-O1"], [*c_sources(sources), proof_file("proof.c")], tmp_path / "proof")
+    command = ["valgrind", "--quiet", "--error-exitcode=9", tmp_path / "proof", "0"]
+    done = subprocess.run(command, input=signal.astype("<i2").tobytes(), capture_output=True, timeout=240)
+    assert (done.returncode, done.stderr) == (0, b"")
+    compare(done.stdout, run(quantized, signal), f"{compiler} under valgrind")
 
 
 def test_one_changed_weight_fails_the_proof_and_says_where(
