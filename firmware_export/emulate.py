@@ -126,7 +126,7 @@ def emulate(board: Board, folder: Path, pcm: np.ndarray, trace: Trace, seconds: 
         )
         (room / "pcm.raw").write_bytes(pcm.astype("<i2").tobytes())
         _run(board, room)
-        compare((room / "out.raw").read_bytes(), trace, f"{board.name} {level}")
+        compare((room / "out.raw").read_bytes() + (room / "hits.raw").read_bytes(), trace, f"{board.name} {level}")
         low, high, stack = np.frombuffer((room / "cost.raw").read_bytes(), "<u4").tolist()
         instructions = (low + (high << 32)) * board.tick_ns / INSTRUCTION_NS
         code, data = _linked_bytes(board, flags, folder, room)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from firmware_export.emit import fnv1a
 from firmware_export.emulate import BOARDS
 from firmware_export.layers import read_layers
 from firmware_export.package import TARGETS, lay_out, slug
-from firmware_export.quantize import Quantized, quantize
+from firmware_export.quantize import Quantized, Rule, quantize
 from firmware_export.reference import run
 from firmware_export.verify import COMPILERS, WARNINGS, build, c_sources, compare, proof_file, proof_signal, prove
 from tests.micro_word import micro_bundle
@@ -83,7 +84,8 @@ def test_the_command_line_exports_and_proves_on_minutes_of_the_worst_audio(
     out = tmp_path / "out folder"
     assert cli.main(["export", str(bundle), "--to", "c", "--out", str(out), "--emulate", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["proof_s"] > 100 and {proof["compiler"] for proof in report["proof"]} >= {CC}
+    assert report["proof_s"] > 200 and report["proof_detections"]["at the median"] > 5
+    assert {proof["compiler"] for proof in report["proof"]} >= {CC}
     assert [board["board"] for board in report["boards"]] + list(report["boards_missing"]) == [BOARDS[0].name]
     assert json.loads((out / "report.json").read_text("utf-8"))["phrases"] == PHRASES
     monkeypatch.setattr(device, "proof_signal", partial(proof_signal, part_s=0.1))
@@ -131,6 +133,22 @@ def test_one_changed_weight_fails_the_proof_and_says_where(
     golden = read_bundle(bundle).golden()[0]
     with pytest.raises(BundleError, match=r"differs from the reference: step \d+ of 100, hidden state"):
         prove(tmp_path / "changed", golden, run(quantized, golden), [(CC, ("-O2",))])
+
+
+def test_a_wake_word_that_stays_silent_has_its_decisions_proven_all_the_same(
+    bundle: Path, quantized: Quantized, sources: Path, tmp_path: Path
+) -> None:
+    never = replace(quantized, rules=(Rule(131070, 0), Rule(131070, 0)))
+    signal, builds = proof_signal(16000, read_bundle(bundle).golden()[0], part_s=4.0), [(CC, ("-O2",))]
+    trace = run(never, signal)
+    lay_out(tmp_path, "c", tuple(PHRASES), generated(never, read_bundle(bundle).golden()[0]))
+    assert prove(tmp_path, signal, trace, builds) and not trace.hits
+    assert device.prove_decisions(never, tmp_path, signal, trace, builds) > 5
+    code = tmp_path / "src/ww.c"
+    code.write_text(code.read_text("utf-8").replace("= WW_REFRACTORY;", "= WW_REFRACTORY + 1u;"), "utf-8")
+    assert prove(tmp_path, signal, trace, builds)
+    with pytest.raises(BundleError, match=r"gave \d+ detections, the reference \d+"):
+        device.prove_decisions(never, tmp_path, signal, trace, builds)
 
 
 def test_make_builds_the_selftest_and_it_knows_the_structs_sizes(

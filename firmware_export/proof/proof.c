@@ -13,7 +13,7 @@
 
 #include "ww.h"
 
-enum { MOST_HITS = 1 << 16 };
+enum { MOST_HITS = 1 << 20 };
 
 static ww_stream *streams[2]; /* on the heap, where valgrind sees what is read before it was written */
 static ww_scratch *scratch;

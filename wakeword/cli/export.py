@@ -112,11 +112,12 @@ def _device(
 
 def _summary(out: Path, report: dict) -> str:
     ways = ", ".join(f"{proof['compiler']} {proof['flags'].split(' -g')[0]}" for proof in report["proof"])
-    last, hits = report["distance"][-1], report["detections"]
+    last, hits, fired = report["distance"][-1], report["detections"], report["proof_detections"]
     lines = [
         f"wrote {out}: {report['flash_bytes']} bytes of flash with {report['macs_per_second']} products a second,",
         f"  {report['stream_bytes']} bytes of RAM a stream and {report['scratch_bytes']} of scratch",
         f"proven bit for bit on {report['proof_s']:g} s of audio: {ways}",
+        f"  with {fired['own thresholds']} detections, and {fired['at the median']} of a copy with lowered thresholds",
         *(f"proven on {board['board']}: {_cost(board)}" for board in report["boards"]),
         *(f"not proven on {board}: {why}" for board, why in report["boards_missing"].items()),
         f"float model: probabilities differ by at most {last['worst']:.4f} ({last['rms']:.5f} rms) on "
