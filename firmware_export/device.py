@@ -103,7 +103,8 @@ def on_boards(q: Quantized, folder: Path, golden: np.ndarray) -> list[Cost]:
     with eager_copy(q, folder, trace) as (copy, expected):
         for board in BOARDS:
             if not missing(board):
-                costs.append(emulate(board, folder, signal, trace, seconds))
+                macs = budget.macs_per_second(q)
+                costs.append(emulate(board, folder, signal, trace, seconds, macs_per_second=macs))
                 emulate(board, copy, signal, expected, seconds)
     return costs
 

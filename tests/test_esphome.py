@@ -198,6 +198,7 @@ def test_the_command_writes_it_and_refuses_other_bundles(
     assert main(["export", str(micro_bundle), "--to", "esphome", "--out", str(tmp_path / "a b"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert Path(facts["manifest"]).is_file() and facts["variables"] == 3
+    assert 700_000 < facts["macs_per_second"] < 900_000
     assert main(["export", str(tiny_bundle), "--to", "esphome", "--out", str(tmp_path / "no")]) == 2
     said = capsys.readouterr().err
     assert "got features.kind log_mel, expected micro" in said and len(said.splitlines()) == 1

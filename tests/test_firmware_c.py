@@ -87,6 +87,7 @@ def test_the_command_line_exports_and_proves_on_minutes_of_the_worst_audio(
     assert report["proof_s"] > 200 and report["proof_detections"]["at the median"] > 5
     assert {proof["compiler"] for proof in report["proof"]} >= {CC}
     assert [board["board"] for board in report["boards"]] + list(report["boards_missing"]) == [BOARDS[0].name]
+    assert all(board["macs_per_second"] == report["macs_per_second"] for board in report["boards"])
     assert json.loads((out / "report.json").read_text("utf-8"))["phrases"] == PHRASES
     monkeypatch.setattr(device, "proof_signal", partial(proof_signal, part_s=0.1))
     assert cli.main(["export", str(bundle), "--to", "esp-idf", "--out", str(out)]) == 0

@@ -25,6 +25,7 @@ from wakeword.files import write_bytes
 
 MINIMUM_ESPHOME = "2024.7.0"  # the first with version 2 of the manifest
 HIGHEST_CUTOFF = 0.95
+FRAME_MS = 10
 ROOMY_ARENA_BYTES = 1 << 20
 SCRATCH_BYTES = 256  # Espressif's own kernel of the depthwise convolution asks for 32 each; TFLM's for none
 MEASURE = """
@@ -60,6 +61,7 @@ class Report:
     model_bytes: int
     operators: int
     variables: int
+    macs_per_second: int
     arena_bytes: int
     arena_measured_bytes: int
     steps_checked: int
@@ -92,6 +94,7 @@ def export_esphome(path: str | Path, out: str | Path) -> Report:
         model_bytes=len(content),
         operators=len(program.operators) + 1,
         variables=len(program.variables),
+        macs_per_second=round(program.macs() * 1000 / (program.source.shape[1] * FRAME_MS)),
         arena_bytes=arena + SCRATCH_BYTES,
         arena_measured_bytes=arena,
         steps_checked=len(got),
@@ -205,7 +208,7 @@ def _manifest(card: Card, name: str, arena_bytes: int) -> dict:
         "version": 2,
         "micro": {
             "probability_cutoff": round(min(card.thresholds[0], HIGHEST_CUTOFF), 4),
-            "feature_step_size": 10,
+            "feature_step_size": FRAME_MS,
             "sliding_window_size": detector.smoothing_steps,
             "tensor_arena_size": arena_bytes,
             "minimum_esphome_version": MINIMUM_ESPHOME,

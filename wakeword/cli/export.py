@@ -81,9 +81,9 @@ def _esphome(bundle: Path, out: Path) -> tuple[dict, str]:
     r = export_esphome(bundle, out)
     return asdict(r), (
         f"wrote {r.manifest}: a model of {r.model_bytes} bytes, {r.operators} operators, {r.variables} variables, "
-        f"arena {r.arena_bytes} bytes ({r.arena_measured_bytes} measured). In {r.steps_checked} steps TensorFlow Lite "
-        f"Micro gave what the twin gives; both are {r.mean_distance:.4f} from the float model in the mean, "
-        f"{r.largest_distance:.3f} at most"
+        f"{r.macs_per_second} products a second, arena {r.arena_bytes} bytes ({r.arena_measured_bytes} measured). "
+        f"In {r.steps_checked} steps TensorFlow Lite Micro gave what the twin gives; "
+        f"both are {r.mean_distance:.4f} from the float model in the mean, {r.largest_distance:.3f} at most"
     )
 
 
@@ -128,8 +128,9 @@ def _summary(out: Path, report: dict) -> str:
 
 def _cost(board: dict) -> str:
     return (
-        f"{board['instructions_per_second'] / 1e6:.1f} million instructions for a second of audio, "
-        f"{board['flash_bytes']} bytes of flash, {board['stack_bytes']} of stack"
+        f"{board['instructions_per_second'] / 1e6:.1f} million instructions and {board['macs_per_second']} products "
+        f"for a second of audio, {board['flash_bytes']} bytes of flash, {board['ram_bytes']} of RAM, "
+        f"{board['stack_bytes']} of stack"
     )
 
 
