@@ -17,7 +17,7 @@ from firmware_export.device import export_device, generated
 from firmware_export.emit import fnv1a
 from firmware_export.emulate import BOARDS
 from firmware_export.layers import read_layers
-from firmware_export.package import TARGETS, lay_out, slug
+from firmware_export.package import lay_out
 from firmware_export.quantize import Quantized, Rule, quantize
 from firmware_export.reference import run
 from firmware_export.verify import COMPILERS, WARNINGS, build, c_sources, compare, proof_file, proof_signal, prove
@@ -228,30 +228,6 @@ def test_a_folder_with_other_files_is_left_alone(bundle: Path, tmp_path: Path) -
 def test_audio_shorter_than_a_second_is_refused(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"--audio: got 0.50 s, expected at least a second"):
         export_device(bundle, "c", tmp_path / "out", 40, 8, np.zeros(8000, np.int16))
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_every_package_holds_the_same_runtime_and_no_open_placeholder(
-    target: str, sources: Path, tmp_path: Path
-) -> None:
-    lay_out(tmp_path, target, ("hey computer",), {"ww_sizes.h": "", "ww_model.c": "", "ww_golden.h": ""})
-    names = {path.name for path in (tmp_path / "src").iterdir()}
-    assert names == {path.name for path in (sources / "src").iterdir() if path.suffix in (".c", ".h")}
-    for path in tmp_path.rglob("*"):
-        assert not path.is_file() or not {"@slug@", "@phrases@", "@version@"} & set(path.read_text("utf-8").split())
-        assert not path.is_file() or "@slug@" not in path.read_text("utf-8")
-    assert (tmp_path / "README.md").read_text("utf-8").startswith("# Wake word: hey computer")
-
-
-def test_the_arduino_library_keeps_the_library_managers_rules(tmp_path: Path) -> None:
-    lay_out(tmp_path, "arduino", ("für", "Elise"), {})
-    lines = (tmp_path / "library.properties").read_text("utf-8").splitlines()
-    properties = dict(line.split("=", 1) for line in lines)
-    needed = {"name", "version", "author", "maintainer", "sentence", "paragraph", "category", "url", "architectures"}
-    assert needed <= set(properties) and all(properties.values())
-    assert properties["name"] == slug(("für", "Elise")) == "wakeword_fur_elise" and len(properties["name"]) <= 63
-    assert (tmp_path / "src" / properties["includes"]).is_file()
-    assert all((path / f"{path.name}.ino").is_file() for path in (tmp_path / "examples").iterdir())
 
 
 def test_the_hash_of_the_golden_vectors_is_fnv1a() -> None:
