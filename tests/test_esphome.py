@@ -16,7 +16,8 @@ from wakeword.features.micro import MicroStream, to_int8
 runtime = pytest.importorskip("tflite_micro", reason="the extra 'firmware' has it, on Linux on x86-64").runtime
 
 from firmware_export.esphome import export_esphome  # noqa: E402
-from firmware_export.esphome.check import check_manifest, check_model  # noqa: E402
+from firmware_export.esphome import package as esphome_package  # noqa: E402
+from firmware_export.esphome.check import MOST_MODEL_KB, check_manifest, check_model, check_size  # noqa: E402
 from firmware_export.esphome.package import file_name, lowered, program_of  # noqa: E402
 from firmware_export.esphome.program import Program, Tensor, constant  # noqa: E402
 from firmware_export.esphome.twin import Twin, scaled  # noqa: E402
@@ -203,6 +204,34 @@ def test_the_command_writes_it_and_refuses_other_bundles(
     said = capsys.readouterr().err
     assert "got features.kind log_mel, expected micro" in said and len(said.splitlines()) == 1
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("flag", [["--audio", "x"], ["--emulate"], ["--flash-kb", "40"], ["--ram-kb", "8"]])
+def test_flags_of_other_targets_are_refused(
+    flag: list[str], micro_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for target in ("esphome", "onnx", "web"):
+        assert main(["export", str(micro_bundle), "--to", target, "--out", str(tmp_path / "no"), *flag]) == 2
+        said = capsys.readouterr().err
+        assert f"{flag[0]}: got it with --to {target}, expected --to c, arduino, esp-idf or zephyr" in said
+        assert len(said.splitlines()) == 1 and not (tmp_path / "no").exists()
+    assert main(["export", str(micro_bundle), "--to", "c", "--out", "no", "--onnxruntime-web", "x"]) == 2
+    assert "--onnxruntime-web: got it with --to c, expected --to web" in capsys.readouterr().err
+
+
+def test_what_is_too_large_for_a_microphone_is_refused_by_how_much_and_what_to_change(
+    micro_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read_bundle(micro_bundle).card.config.model
+    check_size("model", MOST_MODEL_KB * 1024, MOST_MODEL_KB, model)
+    with pytest.raises(BundleError, match=r"needs 162.5 KB of model, expected at most 160 KB, 2.5 KB too much"):
+        check_size("model", 162 * 1024 + 512, MOST_MODEL_KB, model)
+    for name, kind in (("MOST_MODEL_KB", "model"), ("MOST_ARENA_KB", "arena")):
+        with monkeypatch.context() as small:
+            small.setattr(esphome_package, name, 1)
+            with pytest.raises(BundleError, match=rf"KB of {kind}.*fewer gru_units \(now \[48\]\) or conv_filters"):
+                export_esphome(micro_bundle, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_threshold_that_eight_bits_cannot_reach_is_brought_down_with_the_scores(

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from firmware_export.tflite import SCHEMA_VERSION, schema
 from wakeword.errors import BundleError
-from wakeword.sections import Section
+from wakeword.sections import ModelConfig, Section
 
 OPERATORS = {"CALL_ONCE", "VAR_HANDLE", "RESHAPE", "READ_VARIABLE", "STRIDED_SLICE", "CONCATENATION", "ASSIGN_VARIABLE"}
 OPERATORS |= {"CONV_2D", "MUL", "ADD", "MEAN", "FULLY_CONNECTED", "LOGISTIC", "QUANTIZE", "DEPTHWISE_CONV_2D"}
@@ -21,6 +21,9 @@ MOST_VARIABLES = 20
 CHANNELS = 40
 LARGEST_STRIDE = 255  # the component counts in a byte
 LARGEST_MODEL_BYTES = 8 << 20  # more than any flash that it runs from
+# Twice the largest of the models that Home Assistant ships for these microphones (okay_nabu of pymicro-wakeword 2.5:
+# 80,824 bytes, arena 37,000). A device loads several of them beside ESPHome, Wi-Fi and its audio buffers.
+MOST_MODEL_KB, MOST_ARENA_KB = 160, 72
 
 
 class Micro(Section):
@@ -66,6 +69,17 @@ def check_manifest(values: Any) -> Manifest:
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
         said = first["msg"].removeprefix("Value error, ")
         raise BundleError(f"manifest: {where}: got {first['input']!r}, {said[0].lower()}{said[1:]}") from None
+
+
+def check_size(kind: str, got_bytes: int, limit_kb: int, model: ModelConfig) -> None:
+    """Raises BundleError, by how much and what to change, for more than `limit_kb` of "model" or "arena"."""
+    over = got_bytes / 1024 - limit_kb
+    if over > 0:
+        raise BundleError(
+            f"export: needs {got_bytes / 1024:.1f} KB of {kind}, expected at most {limit_kb} KB, {over:.1f} KB too "
+            f"much for ESPHome's microphones: train with fewer gru_units (now {list(model.gru_units)}) or conv_filters "
+            f"(now {model.conv_filters}), as --config micro_esphome has them"
+        )
 
 
 def check_model(content: bytes) -> None:

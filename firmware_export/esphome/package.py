@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from firmware_export.esphome.check import check_manifest, check_model
+from firmware_export.esphome.check import MOST_ARENA_KB, MOST_MODEL_KB, check_manifest, check_model, check_size
 from firmware_export.esphome.network import build, equalised
 from firmware_export.esphome.program import Program
 from firmware_export.esphome.twin import Twin
@@ -72,8 +72,8 @@ class Report:
 def export_esphome(path: str | Path, out: str | Path) -> Report:
     """Writes NAME.json and NAME.tflite into the folder `out`; NAME is the phrase.
 
-    Raises BundleError for a bundle with another front end, more than one phrase or an enrolled one, and if TensorFlow
-    Lite Micro computes anything else than the twin.
+    Raises BundleError for a bundle with another front end, more than one phrase or an enrolled one, for one that is too
+    large, and if TensorFlow Lite Micro computes anything else than the twin.
     """
     bundle = read_bundle(path)
     _check_bundle(bundle)
@@ -81,8 +81,10 @@ def export_esphome(path: str | Path, out: str | Path) -> Report:
     frames = MicroStream().feed(to_float(pcm))
     program = program_of(bundle, frames)
     content = write_tflite(program, f"wakeword: {bundle.card.phrases[0]}")
+    check_size("model", len(content), MOST_MODEL_KB, bundle.card.config.model)
     check_model(content)
     got, arena = _run_checked(content, program, frames)
+    check_size("arena", arena + SCRATCH_BYTES, MOST_ARENA_KB, bundle.card.config.model)
     distance = np.abs(got / 256 - lowered(probabilities[: len(got), 0], _shift(bundle.card)))
     name = file_name(bundle.card.phrases[0])
     manifest = _manifest(bundle.card, name, arena + SCRATCH_BYTES)

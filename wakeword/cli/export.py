@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+FLASH_KB, RAM_KB = 40, 8  # what a C package may need unless told otherwise
 MAX_AUDIO_S = 600  # of --audio: ten minutes say what is to be said, and every step of them is computed in numpy
 
 
@@ -33,8 +34,12 @@ def command(
     audio: Annotated[
         Path | None, typer.Option(help="For C: a recording, or folder of them, to calibrate and compare with.")
     ] = None,
-    flash_kb: Annotated[float, typer.Option(help="For C: refuse what needs more flash.", min=1)] = 40,
-    ram_kb: Annotated[float, typer.Option(help="For C: refuse what needs more RAM.", min=1)] = 8,
+    flash_kb: Annotated[
+        float | None, typer.Option(help=f"For C: refuse what needs more flash (default {FLASH_KB}).", min=1)
+    ] = None,
+    ram_kb: Annotated[
+        float | None, typer.Option(help=f"For C: refuse what needs more RAM (default {RAM_KB}).", min=1)
+    ] = None,
     emulate: Annotated[bool, typer.Option(help="For C: prove it on emulated boards, too, and count there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -42,10 +47,9 @@ def command(
 
     The graph is compared with torch, code with its integer twin, here and now; what differs is not written.
     """
-    from wakeword.errors import WakewordError
-
-    if onnxruntime_web and to is not Target.WEB:
-        raise WakewordError("--onnxruntime-web: got it without --to web")
+    for_c = {"--audio": audio, "--flash-kb": flash_kb, "--ram-kb": ram_kb, "--emulate": emulate or None}
+    _refuse_foreign({"--onnxruntime-web": onnxruntime_web}, to, (Target.WEB,))
+    _refuse_foreign(for_c, to, (Target.C, Target.ARDUINO, Target.ESP_IDF, Target.ZEPHYR))
     if to is Target.ONNX:
         facts, text = _onnx(bundle, out)
     elif to is Target.ESPHOME:
@@ -53,8 +57,18 @@ def command(
     elif to is Target.WEB:
         facts, text = _web(bundle, out, onnxruntime_web)
     else:
-        facts, text = _device(bundle, to.value, out, (flash_kb, ram_kb), audio, emulate)
+        facts, text = _device(bundle, to.value, out, (flash_kb or FLASH_KB, ram_kb or RAM_KB), audio, emulate)
     print(_json(facts) if as_json else text)
+
+
+def _refuse_foreign(flags: dict[str, object], to: Target, targets: tuple[Target, ...]) -> None:
+    """Raises WakewordError for a flag that was given, but means something for other targets only."""
+    from wakeword.errors import WakewordError
+
+    given = [flag for flag, value in flags.items() if value is not None]
+    if given and to not in targets:
+        expected = ", ".join(targets[:-1]) + " or " * (len(targets) > 1) + targets[-1]
+        raise WakewordError(f"{given[0]}: got it with --to {to}, expected --to {expected}, or no {given[0]}")
 
 
 def _onnx(bundle: Path, out: Path) -> tuple[dict, str]:
