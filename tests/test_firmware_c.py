@@ -21,7 +21,7 @@ from firmware_export.package import lay_out
 from firmware_export.quantize import Quantized, Rule, quantize
 from firmware_export.reference import run
 from firmware_export.verify import COMPILERS, WARNINGS, build, c_sources, compare, proof_file, proof_signal, prove
-from tests.micro_word import micro_bundle
+from tests import micro_word
 from wakeword import cli
 from wakeword.bundle import read_bundle
 from wakeword.errors import AudioError, BundleError, FileError
@@ -59,7 +59,7 @@ int main(void) {
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return micro_bundle(tmp_path_factory.mktemp("micro") / "two words", PHRASES).path
+    return micro_word.micro_bundle(tmp_path_factory.mktemp("micro") / "two words", PHRASES).path
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +215,16 @@ def test_without_a_compiler_it_is_one_line_with_the_packages_name(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert cli.main(["export", str(bundle), "--to", "c", "--out", str(tmp_path / "out")]) == 2
     assert "no C compiler on this machine, expected one for the proof: install gcc" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bundle_for_esphome_is_refused_with_what_to_do(
+    micro_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert cli.main(["export", str(micro_bundle), "--to", "c", "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "got features.kind micro, which is ESPHome's front end, expected log_mel" in said
+    assert "train PHRASE --config micro, or export this one --to esphome" in said and len(said.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
