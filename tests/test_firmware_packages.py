@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from firmware_export.device import generated
 from firmware_export.layers import read_layers
 from firmware_export.package import TARGETS, lay_out, slug
 from firmware_export.quantize import quantize
-from firmware_export.verify import WARNINGS, build
+from firmware_export.verify import WARNINGS, build, c_sources
 from wakeword.bundle import read_bundle
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +27,29 @@ EXAMPLES = {
     "esp-idf": ("gcc", ("-std=gnu11",), "examples/listen/main/main.c"),
     "zephyr": ("gcc", ("-std=gnu11",), "samples/listen/src/main.c"),
 }
+BOARD = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "ww.h"
+static ww_stream stream;
+static ww_scratch scratch;
+static void serial_read(void *to, size_t bytes) {
+    if (fread(to, 1, bytes, stdin) != bytes) exit(0);
+}
+static void serial_write(const void *from, size_t bytes) {
+    fwrite(from, 1, bytes, stdout);
+    fflush(stdout);
+}
+@board@
+int main(void) { check_over_serial(); }
+"""
+SERIAL = """
+import subprocess
+class Serial:  # pyserial's, to a program in place of a port
+    def __init__(self, port, baud, timeout):
+        self._board = subprocess.Popen([port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.write, self.read = self._board.stdin.write, self._board.stdout.read
+"""
 CATEGORIES = {
     "Communication",
     "Data Processing",
@@ -89,6 +113,28 @@ def test_a_compiler_takes_the_example_with_the_platforms_declarations(
     lay_out(tmp_path, target, PHRASE, sources)
     include = (f"-I{STUBS / target}", f"-I{tmp_path / 'src'}")
     build(compiler, [*STRICT, *include, *flags], [tmp_path / example], tmp_path / "none")
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_manuals_check_over_a_serial_port_tells_a_right_board_from_a_wrong_one(
+    changed: bool, sources: dict[str, str], tmp_path: Path
+) -> None:
+    needs("gcc")
+    page = (ROOT / "docs/tools.md").read_text("utf-8")
+    on_board, on_computer = (re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)[1] for language in ("c", "python"))
+    lay_out(tmp_path, "c", PHRASE, sources)
+    (tmp_path / "board.c").write_text(BOARD.replace("@board@", on_board))
+    (tmp_path / "check.py").write_text(on_computer)
+    (tmp_path / "serial.py").write_text(SERIAL)
+    build("gcc", ["-O2"], [*c_sources(tmp_path), tmp_path / "board.c"], tmp_path / "board")
+    if changed:
+        golden = tmp_path / "src/ww_golden.h"
+        head, _, numbers = golden.read_text("utf-8").partition("ww_golden_probability")
+        golden.write_text(f"{head}ww_golden_probability{re.sub(r'[0-9]+,', '7,', numbers)}", "utf-8")
+    command = [sys.executable, tmp_path / "check.py", tmp_path / "board", tmp_path / "src"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    said = "step 1: the board has" if changed else "50 steps are equal"
+    assert said in done.stdout + done.stderr and done.returncode == changed
 
 
 def test_the_runtime_compiles_for_an_xtensa(sources: dict[str, str], tmp_path: Path) -> None:
