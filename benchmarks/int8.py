@@ -1,11 +1,12 @@
 """What the integers of the C runtime cost: the same recordings through the float model and through its integer twin.
 
-    python benchmarks/int8.py BUNDLE --positives DIR --negatives DIR --noise DIR [--draws 6] [--hours 1] [--json]
+    python benchmarks/int8.py BUNDLE --positives DIR --negatives DIR --noise DIR [--draws 6] [--hours 4] [--json]
 
 Each recording of the word is laid in quiet and at 20, 10, 5 and 0 dB SNR, each with as many draws of the noise; every
 one of these trials is heard by both. Misses are counted at the bundle's own threshold, and, for both on their own
-scores, at the thresholds that keep to 0.5 and 2 false accepts per hour on the negatives. The integers are those of
-`firmware_export.reference`, which the C equals bit for bit. The last line with --json is one object.
+scores, at the thresholds that keep to 0.5 and 2 false accepts per hour on the negatives, which are one long stream.
+The integers are those of `firmware_export.reference`, which the C equals bit for bit. The last line with --json is one
+object.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +26,19 @@ import wakeword  # noqa: E402
 from firmware_export.layers import read_layers  # noqa: E402
 from firmware_export.quantize import Quantized, quantize  # noqa: E402
 from firmware_export.reference import run  # noqa: E402
-from wakeword.audio import FULL_SCALE, to_int16  # noqa: E402
+from wakeword.audio import FULL_SCALE, to_float, to_int16  # noqa: E402
 from wakeword.bundle import read_bundle  # noqa: E402
 from wakeword.detector import fire_steps, smooth  # noqa: E402
 from wakeword.metrics import Trials, det_curve, miss_rate_at  # noqa: E402
 from wakeword.stream import WakeWord  # noqa: E402
-from wakeword.trials import NegativeStream, Noise, lay_take, negative_blocks, recordings  # noqa: E402
+from wakeword.trials import (  # noqa: E402
+    NegativeStream,
+    Noise,
+    lay_take,
+    negative_blocks,
+    recordings,
+    score_stream,
+)
 
 SNRS_DB = (None, 20.0, 10.0, 5.0, 0.0)
 RATES_PER_HOUR = (0.5, 2.0)
@@ -39,7 +49,8 @@ def main() -> int:
     arguments = _arguments()
     pair = Pair(arguments.bundle)
     peaks = np.array([pair.peaks(take) for take in takes(arguments, pair.ww.sample_rate_hz)])  # [trials, 2]
-    curves, hours = negatives(arguments, pair)
+    (floats, hours), (integers, _) = (negatives(arguments, pair, hearer) for hearer in (pair.ww, pair.integers))
+    curves = (floats, integers)
     threshold = pair.config.threshold
     missed = peaks < threshold
     result = {
@@ -48,17 +59,30 @@ def main() -> int:
         "missed": dict(zip(HEARERS, missed.sum(axis=0).tolist(), strict=True)),
         "heard_by_one_alone": int((missed[:, 0] != missed[:, 1]).sum()),
         "false_accepts": {
-            name: sum(len(fire_steps(pair_of[k], pair.config)) for pair_of in curves) for k, name in enumerate(HEARERS)
+            name: len(fire_steps(curve, pair.config)) for name, curve in zip(HEARERS, curves, strict=True)
         },
     }
     for rate in RATES_PER_HOUR:
         share = {}
         for k, name in enumerate(HEARERS):
-            trials = Trials(peaks[:, k], [pair_of[k] for pair_of in curves], hours)
+            trials = Trials(peaks[:, k], [curves[k]], hours)
             share[name] = round(miss_rate_at(det_curve(trials, pair.config), rate), 4)
         result[f"missed_at_{rate:g}_per_hour"] = share
     print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))
     return 0
+
+
+class Integers:
+    """The integer twin, as far as it must look like a WakeWord to be scored like one."""
+
+    def __init__(self, bundle: Path, ww: WakeWord) -> None:
+        golden, _ = read_bundle(bundle).golden()
+        self._q: Quantized = quantize(read_layers(bundle), golden / FULL_SCALE)
+        self.step_samples, self.sample_rate_hz, self.warmup_steps = ww.step_samples, ww.sample_rate_hz, ww.warmup_steps
+
+    def scores(self, pcm: np.ndarray) -> tuple[None, np.ndarray]:
+        """Samples [N] -> nothing, and probabilities [T, K]; `WakeWord.scores` has times in the first place."""
+        return None, run(self._q, to_int16(pcm)).probabilities / 2**16
 
 
 class Pair:
@@ -67,42 +91,34 @@ class Pair:
     def __init__(self, bundle: Path) -> None:
         self.ww: WakeWord = wakeword.load(bundle)
         self.config = self.ww.detector_configs[0]
-        golden, _ = read_bundle(bundle).golden()
-        self._q: Quantized = quantize(read_layers(bundle), golden / FULL_SCALE)
+        self.integers = Integers(bundle, self.ww)
 
-    def curves(self, pcm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int16 [N] -> the smoothed scores [T] of both."""
-        floats = self.ww.scores(pcm)[1][:, 0].astype(np.float64)
-        integers = run(self._q, pcm).probabilities[:, 0] / 2**16
-        for scores in (floats, integers):
-            scores[: self.ww.warmup_steps] = 0.0
-        return tuple(smooth(s, self.config.smoothing_steps, self.config.patience_steps) for s in (floats, integers))
+    def curve(self, hearer: WakeWord | Integers, blocks: Iterator[np.ndarray]) -> np.ndarray:
+        """Blocks float32 [N] of one stream -> the smoothed scores [T]."""
+        scores = score_stream(hearer, blocks, 0).astype(np.float64)
+        return smooth(scores, self.config.smoothing_steps, self.config.patience_steps)
 
     def peaks(self, pcm: np.ndarray) -> tuple[float, float]:
-        return tuple(float(curve.max()) for curve in self.curves(pcm))
+        return tuple(float(self.curve(hearer, iter([pcm])).max()) for hearer in (self.ww, self.integers))
 
 
 def takes(arguments: argparse.Namespace, rate: int):
-    """int16 [N] for each trial."""
+    """float32 [N] of 16-bit samples for each trial."""
     for snr_db in SNRS_DB:
         for seed in range(arguments.draws):
             noise = Noise(arguments.noise, rate, seed) if snr_db is not None else None
             for number, path in enumerate(recordings(arguments.positives)):
-                yield to_int16(lay_take(path, number, rate, noise, snr_db, seed).pcm)
-        print(f"{snr_db or 'quiet'}: done", file=sys.stderr, flush=True)
+                yield to_float(to_int16(lay_take(path, number, rate, noise, snr_db, seed).pcm))
+        print(f"{'quiet' if snr_db is None else snr_db}: done", file=sys.stderr, flush=True)
 
 
-def negatives(arguments: argparse.Namespace, pair: Pair) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
-    """Curves of both over at most so many hours, and the hours that were heard."""
-    stream, curves, left = NegativeStream(), [], arguments.hours * 3600 * pair.ww.sample_rate_hz
-    for block in negative_blocks(recordings(arguments.negatives), pair.ww.sample_rate_hz, stream):
-        if left <= 0:
-            break
-        if len(block) > pair.ww.sample_rate_hz:  # shorter ones are the quiet between recordings
-            curves.append(pair.curves(to_int16(block)))
-            left -= len(block)
-    heard = sum(len(one) for one, _ in curves) * pair.ww.step_samples
-    return curves, heard / pair.ww.sample_rate_hz / 3600
+def negatives(arguments: argparse.Namespace, pair: Pair, hearer: WakeWord | Integers) -> tuple[np.ndarray, float]:
+    """The curve of one hearer over at most so many hours, and the hours that were heard."""
+    stream, rate = NegativeStream(), pair.ww.sample_rate_hz
+    blocks = negative_blocks(recordings(arguments.negatives), rate, stream)
+    limit = arguments.hours * 3600 * rate
+    heard = (to_float(to_int16(block)) for block in takewhile(lambda _: stream.heard_samples <= limit, blocks))
+    return pair.curve(hearer, heard), stream.heard_samples / rate / 3600
 
 
 def _arguments() -> argparse.Namespace:
@@ -112,7 +128,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--negatives", type=Path, required=True)
     parser.add_argument("--noise", type=Path, required=True)
     parser.add_argument("--draws", type=int, default=6)
-    parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--hours", type=float, default=4.0)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,11 +19,11 @@ from firmware_export.emulate import BOARDS, Cost, emulate, missing
 from firmware_export.layers import read_layers
 from firmware_export.package import REPORT, Replacement, check_replaceable, lay_out
 from firmware_export.quantize import Quantized, quantize
-from firmware_export.verify import all_builds, proof_signal, prove
+from firmware_export.verify import Build, all_builds, proof_signal, prove
 from wakeword.bundle import read_bundle
 from wakeword.errors import AudioError
 
-BOARD_PART_S = 4.0  # an emulator counts every instruction: a minute of audio takes it some seconds
+BOARD_PART_S = 16.0  # an emulator counts every instruction: a minute of audio takes it two seconds
 
 
 def export_device(
@@ -52,11 +56,14 @@ def export_device(
     with Replacement(out) as folder:
         lay_out(folder, target, layers.phrases, generated(q, golden))
         signal = proof_signal(rate_hz, golden)
-        proofs = prove(folder, signal, reference.run(q, signal), builds)
+        trace = reference.run(q, signal)
+        proofs = prove(folder, signal, trace, builds)
+        fired = prove_decisions(q, folder, signal, trace, builds)
         report = facts(q, heard) | {
             "target": target,
             "proof": [asdict(proof) for proof in proofs],
             "proof_s": len(signal) / rate_hz,
+            "proof_detections": {"own thresholds": len(trace.hits), "at the median": fired},
             "boards": [asdict(cost) for cost in on_boards(q, folder, golden)] if emulated else [],
             "boards_missing": {board.name: missing(board) for board in BOARDS if emulated and missing(board)},
         }
@@ -64,12 +71,42 @@ def export_device(
     return report
 
 
+def prove_decisions(q: Quantized, folder: Path, signal: np.ndarray, trace: reference.Trace, builds: list[Build]) -> int:
+    """Proves a copy of an exported folder whose thresholds are at the median of its scores; how often it fired.
+
+    A trained wake word is silent on most of the proof's audio, and so is the code that decides.
+    """
+    with eager_copy(q, folder, trace) as (copy, lowered):
+        prove(copy, signal, lowered, builds)
+    return len(lowered.hits)
+
+
+@contextmanager
+def eager_copy(q: Quantized, folder: Path, trace: reference.Trace) -> Iterator[tuple[Path, reference.Trace]]:
+    """A copy of an exported folder with the thresholds of `reference.eager`, and the trace that it must give."""
+    lowered, expected = reference.eager(q, trace)
+    with tempfile.TemporaryDirectory(prefix="wakeword-eager-") as room:
+        copy = Path(shutil.copytree(folder, Path(room) / "copy"))
+        (copy / "src/ww_model.c").write_text(emit.model_source(lowered), "utf-8", newline="\n")
+        yield copy, expected
+
+
 def on_boards(q: Quantized, folder: Path, golden: np.ndarray) -> list[Cost]:
-    """Proves an exported folder on each emulated board that can be had here: `BOARD_PART_S` of each kind of audio."""
+    """Proves an exported folder, and its eager copy, on each emulated board that can be had here.
+
+    `BOARD_PART_S` of each kind of audio; what it costs is the folder's own.
+    """
     rate_hz = q.layers.config.audio.sample_rate_hz
     signal = proof_signal(rate_hz, golden, BOARD_PART_S)
     trace, seconds = reference.run(q, signal), len(signal) / rate_hz
-    return [emulate(board, folder, signal, trace, seconds) for board in BOARDS if not missing(board)]
+    costs = []
+    with eager_copy(q, folder, trace) as (copy, expected):
+        for board in BOARDS:
+            if not missing(board):
+                macs = budget.macs_per_second(q)
+                costs.append(emulate(board, folder, signal, trace, seconds, macs_per_second=macs))
+                emulate(board, copy, signal, expected, seconds)
+    return costs
 
 
 def generated(q: Quantized, golden: np.ndarray) -> dict[str, str]:

@@ -22,6 +22,13 @@ PACKAGES = {
     "qemu-system-arm": "qemu-system-arm",
     "qemu-system-riscv32": "qemu-system-misc",
 }
+STRUCTS = '#include "ww.h"\nww_stream stream;\nww_scratch scratch;\n'
+SECTIONS = {
+    "code": (".text",),
+    "constants": (".rodata", ".srodata"),
+    "data": (".data", ".sdata"),  # in flash, and copied to RAM
+    "zeros": (".bss", ".sbss"),
+}
 INSTRUCTION_NS = 32  # -icount shift=5: the emulated clock moves on by this much at every instruction
 
 
@@ -87,14 +94,20 @@ BOARDS = (
 
 @dataclass(frozen=True)
 class Cost:
-    """What was measured on one board; flash and RAM are the linked sizes of the runtime and the model alone."""
+    """What was measured on one board: compiled sizes of the runtime and the model alone, and what a second costs.
+
+    ram_bytes: one stream, the scratch, and what the runtime keeps in .bss and .data, which is nothing. macs_per_second
+    are the model's own, the same on every board: products of weights and activations.
+    """
 
     board: str
     flags: str
     flash_bytes: int
     code_bytes: int
+    ram_bytes: int
     stack_bytes: int
     instructions_per_second: int
+    macs_per_second: int
 
 
 def missing(board: Board) -> str | None:
@@ -105,8 +118,19 @@ def missing(board: Board) -> str | None:
     return None
 
 
-def emulate(board: Board, folder: Path, pcm: np.ndarray, trace: Trace, seconds: float, level: str = "-O2") -> Cost:
+def emulate(
+    board: Board,
+    folder: Path,
+    pcm: np.ndarray,
+    trace: Trace,
+    seconds: float,
+    level: str = "-O2",
+    *,
+    macs_per_second: int = 0,
+) -> Cost:
     """Compiles an exported folder for a board, runs int16 `pcm` (`seconds` long) on it, and compares every step.
+
+    macs_per_second is handed on to the cost.
 
     Raises BundleError if a program is missing, if the C is refused, or at the first difference from the trace.
     """
@@ -116,21 +140,29 @@ def emulate(board: Board, folder: Path, pcm: np.ndarray, trace: Trace, seconds: 
     with tempfile.TemporaryDirectory(prefix="wakeword-board-") as scratch:
         room = Path(scratch)
         flags = [*WARNINGS, level, *board.flags, "-ffreestanding", "-fno-tree-loop-distribute-patterns"]
-        layout = [f"-Wl,--defsym=BOARD_CODE={board.code}", f"-Wl,--defsym=BOARD_RAM={board.ram}"]
-        link = ["-nostdlib", "-nostartfiles", "-Wl,--build-id=none", *layout, "-T", str(proof_file("board.ld"))]
-        build(
-            f"{board.tools}gcc",
-            [*flags, *link],
-            [*c_sources(folder), proof_file("board.c"), "-lgcc"],
-            room / "board.elf",
-        )
+        _link(board, flags, folder, room / "board.elf")
         (room / "pcm.raw").write_bytes(pcm.astype("<i2").tobytes())
         _run(board, room)
-        compare((room / "out.raw").read_bytes(), trace, f"{board.name} {level}")
+        compare((room / "out.raw").read_bytes() + (room / "hits.raw").read_bytes(), trace, f"{board.name} {level}")
         low, high, stack = np.frombuffer((room / "cost.raw").read_bytes(), "<u4").tolist()
         instructions = (low + (high << 32)) * board.tick_ns / INSTRUCTION_NS
-        code, data = _linked_bytes(board, flags, folder, room)
-    return Cost(board.name, f"{level} {' '.join(board.flags)}", code + data, code, stack, round(instructions / seconds))
+        code, data, ram = _compiled_bytes(board, flags, folder, room)
+    return Cost(
+        board=board.name,
+        flags=f"{level} {' '.join(board.flags)}",
+        flash_bytes=code + data,
+        code_bytes=code,
+        ram_bytes=ram,
+        stack_bytes=stack,
+        instructions_per_second=round(instructions / seconds),
+        macs_per_second=macs_per_second,
+    )
+
+
+def _link(board: Board, flags: list[str], folder: Path, program: Path) -> None:
+    layout = [f"-Wl,--defsym=BOARD_CODE={board.code}", f"-Wl,--defsym=BOARD_RAM={board.ram}"]
+    link = ["-nostdlib", "-nostartfiles", "-Wl,--build-id=none", *layout, "-T", str(proof_file("board.ld"))]
+    build(f"{board.tools}gcc", [*flags, *link], [*c_sources(folder), proof_file("board.c"), "-lgcc"], program)
 
 
 def _run(board: Board, room: Path) -> None:
@@ -149,17 +181,17 @@ def _run(board: Board, room: Path) -> None:
         raise BundleError(f"export: {board.name}: the emulator ended with {done.returncode} and said: {said[0]}")
 
 
-def _linked_bytes(board: Board, flags: list[str], folder: Path, room: Path) -> tuple[int, int]:
-    """Bytes of code, and of constants, of the runtime and the model."""
-    code = data = 0
-    for source in c_sources(folder):
+def _compiled_bytes(board: Board, flags: list[str], folder: Path, room: Path) -> tuple[int, int, int]:
+    """Bytes of code, of constants, and of RAM: of the runtime and the model, and of the two structs that they take."""
+    structs = room / "structs.c"
+    structs.write_text(STRUCTS)
+    totals = dict.fromkeys(SECTIONS, 0)
+    for source in (structs, *c_sources(folder)):
         target = room / f"{source.stem}.o"
-        build(f"{board.tools}gcc", [*flags, "-c"], [source], target)
+        build(f"{board.tools}gcc", [*flags, f"-I{folder / 'src'}", "-c"], [source], target)
         sizes = subprocess.run([f"{board.tools}size", "-A", str(target)], capture_output=True, text=True, check=True)
         for line in sizes.stdout.splitlines():
             name, *numbers = line.split()[:2] or [""]
-            if name.startswith(".text"):
-                code += int(numbers[0])
-            elif name.startswith((".rodata", ".srodata", ".data", ".sdata")):
-                data += int(numbers[0])
-    return code, data
+            for section, prefixes in SECTIONS.items():
+                totals[section] += int(numbers[0]) if name.startswith(prefixes) else 0
+    return totals["code"], totals["constants"] + totals["data"], totals["zeros"] + totals["data"]

@@ -110,9 +110,14 @@ class Layers:
 def read_layers(path: str | Path) -> Layers:
     """Reads the folder of a trained bundle.
 
-    Raises what `read_network` does, and ConfigError for features of kind micro.
+    Raises what `read_network` does, and BundleError for features of kind micro, which no C here computes.
     """
     bundle = read_bundle(path)
+    if bundle.card.config.features.kind == "micro":
+        raise BundleError(
+            f"{bundle.path}: got features.kind micro, which is ESPHome's front end, expected log_mel: wakeword train "
+            "PHRASE --config micro, or export this one --to esphome"
+        )
     conv, grus, head = read_network(bundle)
     card, config = bundle.card, bundle.card.config
     return Layers(

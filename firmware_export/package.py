@@ -20,6 +20,7 @@ TARGETS = ("c", "arduino", "esp-idf", "zephyr")
 REPORT = "report.json"  # a folder with one was written here before, and may be written again
 VERSION = "1.0.0"
 LONGEST_NAME = 50
+LICENSE = "LICENSE"  # of the runtime, and of the files around it
 
 
 def slug(phrases: tuple[str, ...]) -> str:
@@ -41,7 +42,7 @@ def fields(phrases: tuple[str, ...]) -> dict[str, str]:
 
 
 def lay_out(folder: Path, target: str, phrases: tuple[str, ...], generated: dict[str, str]) -> None:
-    """Fills an empty folder: packages/<target>, the runtime and the generated sources."""
+    """Fills an empty folder: packages/<target>, the runtime with its licence, and the generated sources."""
     room, known = Path(str(resources.files("firmware_export"))), fields(phrases)
     template = room / "packages" / target
     for path in sorted(path for path in template.rglob("*") if path.is_file()):
@@ -54,6 +55,7 @@ def lay_out(folder: Path, target: str, phrases: tuple[str, ...], generated: dict
             _write(folder / "src" / path.name, path.read_text("utf-8"))
     for name, text in generated.items():
         _write(folder / "src" / name, text)
+    _write(folder / LICENSE, (room / "runtime" / LICENSE).read_text("utf-8"))
 
 
 def check_replaceable(out: Path) -> None:

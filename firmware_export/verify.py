@@ -21,6 +21,7 @@ COMPILERS = {"gcc": "gcc", "clang": "clang"}  # command: Debian package
 LUMPS = (0, 1, 160, 5000)  # samples read at once; 0: a different number each time
 RUN_LIMIT_S = 300
 FULL_SCALE = 32767
+Build = tuple[str, tuple[str, ...]]  # a compiler and its flags
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,7 @@ class Proof:
     steps: int
 
 
-def prove(
-    folder: Path, pcm: np.ndarray, trace: Trace, builds: list[tuple[str, tuple[str, ...]]] | None = None
-) -> list[Proof]:
+def prove(folder: Path, pcm: np.ndarray, trace: Trace, builds: list[Build] | None = None) -> list[Proof]:
     """Compiles an exported folder's C in every way of `builds` and compares it with `trace` of int16 `pcm`.
 
     Raises BundleError if there is no compiler, if one refuses the C, or at the first difference: where it is.
@@ -50,7 +49,7 @@ def prove(
     return proofs
 
 
-def all_builds() -> list[tuple[str, tuple[str, ...]]]:
+def all_builds() -> list[Build]:
     """(compiler, flags) for each compiler found here, at three levels and under sanitizers. BundleError without one."""
     found = [compiler for compiler in COMPILERS if shutil.which(compiler)]
     if not found:
@@ -128,7 +127,7 @@ def compare(output: bytes, trace: Trace, origin: str) -> None:
         )
 
 
-def proof_signal(sample_rate_hz: int, golden: np.ndarray, part_s: float = 8.0) -> np.ndarray:
+def proof_signal(sample_rate_hz: int, golden: np.ndarray, part_s: float = 16.0) -> np.ndarray:
     """int16 [N]: everything that could overflow, stall or divide by nothing, in stretches of `part_s` seconds."""
     rng, count = np.random.default_rng(6), round(part_s * sample_rate_hz)
     time_s = np.arange(count) / sample_rate_hz

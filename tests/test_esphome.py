@@ -16,7 +16,8 @@ from wakeword.features.micro import MicroStream, to_int8
 runtime = pytest.importorskip("tflite_micro", reason="the extra 'firmware' has it, on Linux on x86-64").runtime
 
 from firmware_export.esphome import export_esphome  # noqa: E402
-from firmware_export.esphome.check import check_manifest, check_model  # noqa: E402
+from firmware_export.esphome import package as esphome_package  # noqa: E402
+from firmware_export.esphome.check import MOST_MODEL_KB, check_manifest, check_model, check_size  # noqa: E402
 from firmware_export.esphome.package import file_name, lowered, program_of  # noqa: E402
 from firmware_export.esphome.program import Program, Tensor, constant  # noqa: E402
 from firmware_export.esphome.twin import Twin, scaled  # noqa: E402
@@ -121,6 +122,10 @@ def test_fixed_point_factors_round_twice_and_no_more() -> None:
         ({"wake_word": ""}, "wake_word: got ''"),
         ({"model": "../x.tflite"}, "model: got '../x.tflite'"),
         ({"extra": 1}, "extra: got 1"),
+        ({"website": ""}, "website: got '', expected a URL with scheme and host"),
+        ({"website": None}, "website: got None"),
+        ({"website": "example.com"}, "website: got 'example.com'"),
+        ({"website": "https://[::1"}, r"website: got 'https://\[::1'"),
         ({"micro": {"probability_cutoff": 1.5}}, "micro.probability_cutoff: got 1.5"),
         ({"micro": {"tensor_arena_size": 0}}, "micro.tensor_arena_size: got 0"),
     ],
@@ -131,6 +136,12 @@ def test_a_manifest_that_esphome_would_refuse_is_refused(package, change: dict, 
     micro = {**manifest["micro"], **change.pop("micro", {})}
     with pytest.raises(BundleError, match=complaint):
         check_manifest({**manifest, **change, "micro": micro})
+
+
+def test_a_manifest_may_have_a_website_and_the_written_one_has_none(package) -> None:
+    manifest = json.loads((package[0] / "hey_test.json").read_text("utf-8"))
+    assert "website" not in manifest
+    assert check_manifest({**manifest, "website": "https://example.com/x"}).website == "https://example.com/x"
 
 
 def small(shape: tuple[int, ...] = (1, 3, 40), dtype: str = "int8") -> Program:
@@ -188,10 +199,39 @@ def test_the_command_writes_it_and_refuses_other_bundles(
     assert main(["export", str(micro_bundle), "--to", "esphome", "--out", str(tmp_path / "a b"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert Path(facts["manifest"]).is_file() and facts["variables"] == 3
+    assert 700_000 < facts["macs_per_second"] < 900_000
     assert main(["export", str(tiny_bundle), "--to", "esphome", "--out", str(tmp_path / "no")]) == 2
     said = capsys.readouterr().err
     assert "got features.kind log_mel, expected micro" in said and len(said.splitlines()) == 1
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("flag", [["--audio", "x"], ["--emulate"], ["--flash-kb", "40"], ["--ram-kb", "8"]])
+def test_flags_of_other_targets_are_refused(
+    flag: list[str], micro_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for target in ("esphome", "onnx", "web"):
+        assert main(["export", str(micro_bundle), "--to", target, "--out", str(tmp_path / "no"), *flag]) == 2
+        said = capsys.readouterr().err
+        assert f"{flag[0]}: got it with --to {target}, expected --to c, arduino, esp-idf or zephyr" in said
+        assert len(said.splitlines()) == 1 and not (tmp_path / "no").exists()
+    assert main(["export", str(micro_bundle), "--to", "c", "--out", "no", "--onnxruntime-web", "x"]) == 2
+    assert "--onnxruntime-web: got it with --to c, expected --to web" in capsys.readouterr().err
+
+
+def test_what_is_too_large_for_a_microphone_is_refused_by_how_much_and_what_to_change(
+    micro_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read_bundle(micro_bundle).card.config.model
+    check_size("model", MOST_MODEL_KB * 1024, MOST_MODEL_KB, model)
+    with pytest.raises(BundleError, match=r"needs 162.5 KB of model, expected at most 160 KB, 2.5 KB too much"):
+        check_size("model", 162 * 1024 + 512, MOST_MODEL_KB, model)
+    for name, kind in (("MOST_MODEL_KB", "model"), ("MOST_ARENA_KB", "arena")):
+        with monkeypatch.context() as small:
+            small.setattr(esphome_package, name, 1)
+            with pytest.raises(BundleError, match=rf"KB of {kind}.*fewer gru_units \(now \[48\]\) or conv_filters"):
+                export_esphome(micro_bundle, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_threshold_that_eight_bits_cannot_reach_is_brought_down_with_the_scores(

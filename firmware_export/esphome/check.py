@@ -6,12 +6,13 @@ The manifest is a JSON file, version 2; the model a .tflite with int8 features [
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from firmware_export.tflite import SCHEMA_VERSION, schema
 from wakeword.errors import BundleError
-from wakeword.sections import Section
+from wakeword.sections import ModelConfig, Section
 
 OPERATORS = {"CALL_ONCE", "VAR_HANDLE", "RESHAPE", "READ_VARIABLE", "STRIDED_SLICE", "CONCATENATION", "ASSIGN_VARIABLE"}
 OPERATORS |= {"CONV_2D", "MUL", "ADD", "MEAN", "FULLY_CONNECTED", "LOGISTIC", "QUANTIZE", "DEPTHWISE_CONV_2D"}
@@ -20,6 +21,9 @@ MOST_VARIABLES = 20
 CHANNELS = 40
 LARGEST_STRIDE = 255  # the component counts in a byte
 LARGEST_MODEL_BYTES = 8 << 20  # more than any flash that it runs from
+# Twice the largest of the models that Home Assistant ships for these microphones (okay_nabu of pymicro-wakeword 2.5:
+# 80,824 bytes, arena 37,000). A device loads several of them beside ESPHome, Wi-Fi and its audio buffers.
+MOST_MODEL_KB, MOST_ARENA_KB = 160, 72
 
 
 class Micro(Section):
@@ -38,11 +42,22 @@ class Manifest(Section):
     type: str = Field(pattern="^micro$")
     wake_word: str = Field(min_length=1)
     author: str
-    website: str
+    website: str | None = Field(None, description="a URL; left out, not empty, where there is none")
     model: str = Field(pattern=r"^[^/\\]+\.tflite$")
     trained_languages: list[str]
     version: int = Field(ge=2, le=2)
     micro: Micro
+
+    @field_validator("website")
+    @classmethod
+    def _is_a_url(cls, website: str | None) -> str | None:
+        try:
+            parts = urlsplit(website or "")
+        except ValueError:  # brackets that are no address
+            parts = urlsplit("")
+        if not parts.scheme or not parts.netloc:
+            raise ValueError("expected a URL with scheme and host, or no website at all")
+        return website
 
 
 def check_manifest(values: Any) -> Manifest:
@@ -52,7 +67,19 @@ def check_manifest(values: Any) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
-        raise BundleError(f"manifest: {where}: got {first['input']!r}, {first['msg'].lower()}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise BundleError(f"manifest: {where}: got {first['input']!r}, {said[0].lower()}{said[1:]}") from None
+
+
+def check_size(kind: str, got_bytes: int, limit_kb: int, model: ModelConfig) -> None:
+    """Raises BundleError, by how much and what to change, for more than `limit_kb` of "model" or "arena"."""
+    over = got_bytes / 1024 - limit_kb
+    if over > 0:
+        raise BundleError(
+            f"export: needs {got_bytes / 1024:.1f} KB of {kind}, expected at most {limit_kb} KB, {over:.1f} KB too "
+            f"much for ESPHome's microphones: train with fewer gru_units (now {list(model.gru_units)}) or conv_filters "
+            f"(now {model.conv_filters}), as --config micro_esphome has them"
+        )
 
 
 def check_model(content: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from firmware_export.esphome.check import check_manifest, check_model
+from firmware_export.esphome.check import MOST_ARENA_KB, MOST_MODEL_KB, check_manifest, check_model, check_size
 from firmware_export.esphome.network import build, equalised
 from firmware_export.esphome.program import Program
 from firmware_export.esphome.twin import Twin
@@ -25,6 +25,7 @@ from wakeword.files import write_bytes
 
 MINIMUM_ESPHOME = "2024.7.0"  # the first with version 2 of the manifest
 HIGHEST_CUTOFF = 0.95
+FRAME_MS = 10
 ROOMY_ARENA_BYTES = 1 << 20
 SCRATCH_BYTES = 256  # Espressif's own kernel of the depthwise convolution asks for 32 each; TFLM's for none
 MEASURE = """
@@ -60,6 +61,7 @@ class Report:
     model_bytes: int
     operators: int
     variables: int
+    macs_per_second: int
     arena_bytes: int
     arena_measured_bytes: int
     steps_checked: int
@@ -70,8 +72,8 @@ class Report:
 def export_esphome(path: str | Path, out: str | Path) -> Report:
     """Writes NAME.json and NAME.tflite into the folder `out`; NAME is the phrase.
 
-    Raises BundleError for a bundle with another front end, more than one phrase or an enrolled one, and if TensorFlow
-    Lite Micro computes anything else than the twin.
+    Raises BundleError for a bundle with another front end, more than one phrase or an enrolled one, for one that is too
+    large, and if TensorFlow Lite Micro computes anything else than the twin.
     """
     bundle = read_bundle(path)
     _check_bundle(bundle)
@@ -79,8 +81,10 @@ def export_esphome(path: str | Path, out: str | Path) -> Report:
     frames = MicroStream().feed(to_float(pcm))
     program = program_of(bundle, frames)
     content = write_tflite(program, f"wakeword: {bundle.card.phrases[0]}")
+    check_size("model", len(content), MOST_MODEL_KB, bundle.card.config.model)
     check_model(content)
     got, arena = _run_checked(content, program, frames)
+    check_size("arena", arena + SCRATCH_BYTES, MOST_ARENA_KB, bundle.card.config.model)
     distance = np.abs(got / 256 - lowered(probabilities[: len(got), 0], _shift(bundle.card)))
     name = file_name(bundle.card.phrases[0])
     manifest = _manifest(bundle.card, name, arena + SCRATCH_BYTES)
@@ -92,6 +96,7 @@ def export_esphome(path: str | Path, out: str | Path) -> Report:
         model_bytes=len(content),
         operators=len(program.operators) + 1,
         variables=len(program.variables),
+        macs_per_second=round(program.macs() * 1000 / (program.source.shape[1] * FRAME_MS)),
         arena_bytes=arena + SCRATCH_BYTES,
         arena_measured_bytes=arena,
         steps_checked=len(got),
@@ -200,13 +205,12 @@ def _manifest(card: Card, name: str, arena_bytes: int) -> dict:
         "type": "micro",
         "wake_word": card.phrases[0],
         "author": "",
-        "website": "",
         "model": f"{name}.tflite",
         "trained_languages": [],
         "version": 2,
         "micro": {
             "probability_cutoff": round(min(card.thresholds[0], HIGHEST_CUTOFF), 4),
-            "feature_step_size": 10,
+            "feature_step_size": FRAME_MS,
             "sliding_window_size": detector.smoothing_steps,
             "tensor_arena_size": arena_bytes,
             "minimum_esphome_version": MINIMUM_ESPHOME,

@@ -5,9 +5,12 @@ A tensor's real value is scale * (q - zero_point), as everywhere in TensorFlow L
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
+
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")  # here each weight serves once a call
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,11 @@ class Program:
     def assign(self, handle: Tensor, value: Tensor) -> None:
         """The state's value in the next call."""
         self.operators.append(Operator("ASSIGN_VARIABLE", (handle, value), None))
+
+    def macs(self) -> int:
+        """Products of one call: of weights with activations, and of activations with each other."""
+        weighted = sum(o.inputs[1].data.size for o in self.operators if o.kind in WEIGHTED)
+        return weighted + sum(math.prod(o.output.shape) for o in self.operators if o.kind == "MUL")
 
 
 def constant(name: str, values: np.ndarray, scale: float, channel_axis: int | None = None) -> Tensor:

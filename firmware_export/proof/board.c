@@ -1,6 +1,6 @@
 /* The emulated board's side of the proof. No libc: it starts itself, and talks to the host by semihosting.
- * Reads pcm.raw (int16), writes out.raw (the records and detections of proof.c) and cost.raw (uint32: counter ticks
- * inside ww_feed, low and high word; bytes of stack below main). */
+ * Reads pcm.raw (int16), writes out.raw (the records of proof.c), hits.raw (its detections) and cost.raw (uint32:
+ * counter ticks inside ww_feed, low and high word; bytes of stack below main). */
 #include "ww.h"
 
 extern uint32_t board_stack_end[], board_stack_top[];
@@ -8,7 +8,7 @@ extern uint32_t board_stack_end[], board_stack_top[];
 static ww_stream stream;
 static ww_scratch scratch;
 static int16_t pcm[4096];
-static uint32_t hits[4096][3];
+static uint32_t hits[WW_PHRASES][3]; /* of one hop of samples, in which there is at most one step */
 static uint32_t hit_count;
 
 enum { SYS_OPEN = 1, SYS_WRITE = 5, SYS_READ = 6, SYS_EXIT_EXTENDED = 32, READ_BINARY = 1, WRITE_BINARY = 5 };
@@ -126,7 +126,7 @@ static uint32_t feed(const int16_t *at, size_t count) {
     ww_detection hit;
     const uint32_t before = counter();
     while (ww_feed(&stream, &scratch, &at, &count, &hit)) {
-        uint32_t *entry = hits[hit_count++ % 4096u];
+        uint32_t *entry = hits[hit_count++ % WW_PHRASES];
         entry[0] = (uint32_t)(hit.end_sample / WW_STEP_SAMPLES);
         entry[1] = hit.phrase;
         entry[2] = hit.score;
@@ -136,6 +136,7 @@ static uint32_t feed(const int16_t *at, size_t count) {
 
 int main(void) {
     const uintptr_t in = open_file("pcm.raw", READ_BINARY, 7), out = open_file("out.raw", WRITE_BINARY, 7);
+    const uintptr_t heard = open_file("hits.raw", WRITE_BINARY, 8);
     uint32_t *const here = (uint32_t *)(uintptr_t)__builtin_frame_address(0) - 64;
     uint64_t ticks = 0;
     size_t got;
@@ -147,6 +148,10 @@ int main(void) {
     while ((got = read_file(in, pcm, 2u * WW_HOP) / 2u) > 0u) {
         const uint64_t steps = stream.steps;
         ticks += feed(pcm, got);
+        if (hit_count > 0u) {
+            write_file(heard, hits, 12u * hit_count);
+            hit_count = 0;
+        }
         if (stream.steps != steps) {
             record(out);
         }
@@ -157,7 +162,6 @@ int main(void) {
     }
     const uint32_t cost[3] = {(uint32_t)ticks, (uint32_t)(ticks >> 32),
                               (uint32_t)((uintptr_t)(here + 64) - (uintptr_t)deepest)};
-    write_file(out, hits, 12u * hit_count);
     write_file(open_file("cost.raw", WRITE_BINARY, 8), cost, sizeof cost);
     const uintptr_t done[2] = {0x20026, 0};
     (void)call(SYS_EXIT_EXTENDED, done);

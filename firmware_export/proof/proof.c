@@ -13,10 +13,10 @@
 
 #include "ww.h"
 
-enum { MOST_HITS = 1 << 16 };
+enum { MOST_HITS = 1 << 20 };
 
-static ww_stream streams[2];
-static ww_scratch scratch;
+static ww_stream *streams[2]; /* on the heap, where valgrind sees what is read before it was written */
+static ww_scratch *scratch;
 static uint32_t hits[2][MOST_HITS][3];
 static size_t hit_count[2];
 
@@ -30,7 +30,7 @@ static void record(const ww_stream *stream) {
 
 static void drain(size_t which, const int16_t *pcm, size_t count) {
     ww_detection hit;
-    while (ww_feed(&streams[which], &scratch, &pcm, &count, &hit)) {
+    while (ww_feed(streams[which], scratch, &pcm, &count, &hit)) {
         uint32_t *entry = hits[which][hit_count[which]++ % MOST_HITS];
         entry[0] = (uint32_t)(hit.end_sample / WW_STEP_SAMPLES);
         entry[1] = hit.phrase;
@@ -41,13 +41,13 @@ static void drain(size_t which, const int16_t *pcm, size_t count) {
 /* No more than a hop in one call, so that every step can be looked at. */
 static void feed_and_record(const int16_t *pcm, size_t count) {
     while (count > 0) {
-        const uint64_t before = streams[0].steps;
+        const uint64_t before = streams[0]->steps;
         const size_t part = count < WW_HOP ? count : WW_HOP;
         drain(0, pcm, part);
         pcm += part;
         count -= part;
-        if (streams[0].steps != before) {
-            record(&streams[0]);
+        if (streams[0]->steps != before) {
+            record(streams[0]);
         }
     }
 }
@@ -61,8 +61,14 @@ int main(int argc, char **argv) {
     _setmode(_fileno(stdin), _O_BINARY);
     _setmode(_fileno(stdout), _O_BINARY);
 #endif
-    ww_reset(&streams[0]);
-    ww_reset(&streams[1]);
+    streams[0] = malloc(sizeof *streams[0]);
+    streams[1] = malloc(sizeof *streams[1]);
+    scratch = malloc(sizeof *scratch);
+    if (!streams[0] || !streams[1] || !scratch) {
+        return 2;
+    }
+    ww_reset(streams[0]);
+    ww_reset(streams[1]);
     do {
         random = random * 1664525u + 1013904223u;
         const size_t want = lump > 0 ? lump : 1u + (random >> 8) % 2000u;
@@ -74,7 +80,7 @@ int main(int argc, char **argv) {
     } while (got > 0);
     fwrite(hits[0], sizeof hits[0][0], hit_count[0] % MOST_HITS, stdout);
     return hit_count[0] == hit_count[1] && !memcmp(hits[0], hits[1], sizeof hits[0]) &&
-                   !memcmp(streams[0].hidden, streams[1].hidden, sizeof streams[0].hidden)
+                   !memcmp(streams[0]->hidden, streams[1]->hidden, sizeof streams[0]->hidden)
                ? 0
                : 1;
 }

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+FLASH_KB, RAM_KB = 40, 8  # what a C package may need unless told otherwise
 MAX_AUDIO_S = 600  # of --audio: ten minutes say what is to be said, and every step of them is computed in numpy
 
 
@@ -33,8 +34,12 @@ def command(
     audio: Annotated[
         Path | None, typer.Option(help="For C: a recording, or folder of them, to calibrate and compare with.")
     ] = None,
-    flash_kb: Annotated[float, typer.Option(help="For C: refuse what needs more flash.", min=1)] = 40,
-    ram_kb: Annotated[float, typer.Option(help="For C: refuse what needs more RAM.", min=1)] = 8,
+    flash_kb: Annotated[
+        float | None, typer.Option(help=f"For C: refuse what needs more flash (default {FLASH_KB}).", min=1)
+    ] = None,
+    ram_kb: Annotated[
+        float | None, typer.Option(help=f"For C: refuse what needs more RAM (default {RAM_KB}).", min=1)
+    ] = None,
     emulate: Annotated[bool, typer.Option(help="For C: prove it on emulated boards, too, and count there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -42,10 +47,9 @@ def command(
 
     The graph is compared with torch, code with its integer twin, here and now; what differs is not written.
     """
-    from wakeword.errors import WakewordError
-
-    if onnxruntime_web and to is not Target.WEB:
-        raise WakewordError("--onnxruntime-web: got it without --to web")
+    for_c = {"--audio": audio, "--flash-kb": flash_kb, "--ram-kb": ram_kb, "--emulate": emulate or None}
+    _refuse_foreign({"--onnxruntime-web": onnxruntime_web}, to, (Target.WEB,))
+    _refuse_foreign(for_c, to, (Target.C, Target.ARDUINO, Target.ESP_IDF, Target.ZEPHYR))
     if to is Target.ONNX:
         facts, text = _onnx(bundle, out)
     elif to is Target.ESPHOME:
@@ -53,8 +57,18 @@ def command(
     elif to is Target.WEB:
         facts, text = _web(bundle, out, onnxruntime_web)
     else:
-        facts, text = _device(bundle, to.value, out, (flash_kb, ram_kb), audio, emulate)
+        facts, text = _device(bundle, to.value, out, (flash_kb or FLASH_KB, ram_kb or RAM_KB), audio, emulate)
     print(_json(facts) if as_json else text)
+
+
+def _refuse_foreign(flags: dict[str, object], to: Target, targets: tuple[Target, ...]) -> None:
+    """Raises WakewordError for a flag that was given, but means something for other targets only."""
+    from wakeword.errors import WakewordError
+
+    given = [flag for flag, value in flags.items() if value is not None]
+    if given and to not in targets:
+        expected = ", ".join(targets[:-1]) + " or " * (len(targets) > 1) + targets[-1]
+        raise WakewordError(f"{given[0]}: got it with --to {to}, expected --to {expected}, or no {given[0]}")
 
 
 def _onnx(bundle: Path, out: Path) -> tuple[dict, str]:
@@ -84,9 +98,9 @@ def _esphome(bundle: Path, out: Path) -> tuple[dict, str]:
     r = export_esphome(bundle, out)
     return asdict(r), (
         f"wrote {r.manifest}: a model of {r.model_bytes} bytes, {r.operators} operators, {r.variables} variables, "
-        f"arena {r.arena_bytes} bytes ({r.arena_measured_bytes} measured). In {r.steps_checked} steps TensorFlow Lite "
-        f"Micro gave what the twin gives; both are {r.mean_distance:.4f} from the float model in the mean, "
-        f"{r.largest_distance:.3f} at most"
+        f"{r.macs_per_second} products a second, arena {r.arena_bytes} bytes ({r.arena_measured_bytes} measured). "
+        f"In {r.steps_checked} steps TensorFlow Lite Micro gave what the twin gives; "
+        f"both are {r.mean_distance:.4f} from the float model in the mean, {r.largest_distance:.3f} at most"
     )
 
 
@@ -115,11 +129,12 @@ def _device(
 
 def _summary(out: Path, report: dict) -> str:
     ways = ", ".join(f"{proof['compiler']} {proof['flags'].split(' -g')[0]}" for proof in report["proof"])
-    last, hits = report["distance"][-1], report["detections"]
+    last, hits, fired = report["distance"][-1], report["detections"], report["proof_detections"]
     lines = [
         f"wrote {out}: {report['flash_bytes']} bytes of flash with {report['macs_per_second']} products a second,",
         f"  {report['stream_bytes']} bytes of RAM a stream and {report['scratch_bytes']} of scratch",
         f"proven bit for bit on {report['proof_s']:g} s of audio: {ways}",
+        f"  with {fired['own thresholds']} detections, and {fired['at the median']} of a copy with lowered thresholds",
         *(f"proven on {board['board']}: {_cost(board)}" for board in report["boards"]),
         *(f"not proven on {board}: {why}" for board, why in report["boards_missing"].items()),
         f"float model: probabilities differ by at most {last['worst']:.4f} ({last['rms']:.5f} rms) on "
@@ -130,8 +145,9 @@ def _summary(out: Path, report: dict) -> str:
 
 def _cost(board: dict) -> str:
     return (
-        f"{board['instructions_per_second'] / 1e6:.1f} million instructions for a second of audio, "
-        f"{board['flash_bytes']} bytes of flash, {board['stack_bytes']} of stack"
+        f"{board['instructions_per_second'] / 1e6:.1f} million instructions and {board['macs_per_second']} products "
+        f"for a second of audio, {board['flash_bytes']} bytes of flash, {board['ram_bytes']} of RAM, "
+        f"{board['stack_bytes']} of stack"
     )
 
 
