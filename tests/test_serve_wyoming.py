@@ -171,7 +171,7 @@ def test_all_clients_share_one_session_and_no_state(ww: WakeWord) -> None:
     one, other = ww.fresh(), ww.fresh([PHRASES[0]])
     assert one._words[0]._session is other._words[0]._session is ww._words[0]._session
     one.feed(noise(1.0))
-    assert not np.array_equal(one._words[0]._state, other._words[0]._state)
+    assert not np.array_equal(one._words[0]._graph._state, other._words[0]._graph._state)
     assert max(other.latest_scores) == 0.0 < max(one.latest_scores)
 
 
