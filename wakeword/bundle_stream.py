@@ -101,11 +101,11 @@ class BundleStream:
     def feed(self, samples: np.ndarray, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
         if len(self._pending):
             samples = np.concatenate([self._pending, samples])
-        whole = len(samples) // self.step_samples * self.step_samples
-        if whole < len(samples) or len(self._pending):  # chunks of whole steps, the usual ones, are spared the copy
-            self._pending = samples[whole:].copy()
-            samples = samples[:whole]
-        return self._decide(self.run(samples), gate, on_score) if whole else []
+        rest = len(samples) % self.step_samples
+        if rest or len(self._pending):  # chunks of whole steps, the usual ones, are spared the copy
+            whole = len(samples) - rest
+            samples, self._pending = samples[:whole], samples[whole:].copy()
+        return self._decide(self.run(samples), gate, on_score) if len(samples) else []
 
     def flush(self, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
         missing = -len(self._pending) % self.step_samples
@@ -123,13 +123,13 @@ class BundleStream:
         return self._graph(signal, len(samples) // self.step_samples)
 
     def _decide(self, probabilities: np.ndarray, gate: Gate | None, on_score: OnScore | None) -> list[Detection]:
-        detections = []
+        detections, states = [], self._detector_states
         for row in probabilities.tolist():
             self._steps += 1
             listens = self._steps > self.warmup_steps and (not gate or gate.is_open(self._steps * self.step_samples))
             for k, detector in enumerate(self.detectors):
-                score, state = detector.step(row[k] if listens else 0.0, self._detector_states[k])
-                self._detector_states[k] = state
+                score, state = detector.step(row[k] if listens else 0.0, states[k])
+                states[k] = state
                 if score is not None:
                     detections.append(self._detection(k, score))
                 if on_score:
