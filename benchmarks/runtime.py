@@ -1,17 +1,20 @@
-"""What listening costs: the share of real time that one bundle takes on one thread, Python included.
+"""What listening costs: the share of real time that one bundle takes on one thread, Python included, and its memory.
 
     python benchmarks/runtime.py [--bundle DIR] [--seconds 60] [--rounds 5] [--json]
 
 Without --bundle, freshly made ones of the packaged configurations are timed: speed does not depend on the weights. All
 are fed the same stream in turn, round after round, so that a noisy machine slows them alike; the figures are medians
-over the rounds, in units of the audio's length. With pymicro-wakeword installed, its "alexa" runs beside them. The last
-line with --json is one object.
+over the rounds, in units of the audio's length. Of the peers pymicro-wakeword, pyopen-wakeword and pvporcupine 1.9.5
+(the last that needs no key; install it with --no-deps) those that are installed run beside them, one built-in word
+each; `vs_NAME`, how many times as much one takes, is null for the others. A fresh process tells `resident_mb` and, from
+its start to its first probability, `import_to_first_score_s`. The last line with --json is one object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,11 +27,13 @@ import numpy as np
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
 import wakeword  # noqa: E402
+from wakeword.info import numbers  # noqa: E402
 
 if TYPE_CHECKING:
     from wakeword.model import WakeModel
 
 CHUNKS_MS = (20, 80)
+PEERS = ("pymicro_wakeword", "pyopen_wakeword", "pvporcupine")
 TYPED = "typed"  # the default configuration as a phrase without recordings has it: with members
 TEN = "ten_words"  # one bundle of the default configuration that knows ten phrases
 
@@ -38,21 +43,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bundles = {"given": arguments.bundle} if arguments.bundle else made_bundles(Path(folder))
         feeders = {name: wakeword_feeder(path, arguments.seconds) for name, path in bundles.items()}
-        peer = micro_wakeword_feeder(arguments.seconds)
-        if peer:
-            feeders["pymicro_wakeword"] = peer
+        peers = {name: feeder(arguments.seconds) for name, feeder in zip(PEERS, PEER_FEEDERS, strict=True)}
+        feeders |= {name: feeder for name, feeder in peers.items() if feeder}
         ratios = {ms: timed(feeders, ms, arguments) for ms in CHUNKS_MS}
+        first = next(iter(feeders))
+        facts = fresh_process(bundles[first]) | {"added_latency_ms": numbers(bundles[first])["added_latency_ms"]}
     for ms, by_name in ratios.items():
         for name, ratio in by_name.items():
             print(f"{name:18} {ms} ms chunks: {ratio:.5f} of real time", file=sys.stderr)
-    first = next(iter(feeders))
     result = {f"rtf_{ms}ms": round(by_name[first], 6) for ms, by_name in ratios.items()}
-    if peer:
-        result["vs_pymicro_wakeword"] = round(ratios[80]["pymicro_wakeword"] / ratios[80][first], 3)
+    for name in PEERS:
+        result[f"vs_{name}"] = round(ratios[80][name] / ratios[80][first], 3) if name in feeders else None
     if TYPED in feeders:
         result["typed_vs_recorded"] = round(ratios[80][TYPED] / ratios[80][first], 3)
     if TEN in feeders:
         result["ten_words_vs_one"] = round(ratios[80][TEN] / ratios[80][first], 3)
+    result |= facts
     result["all"] = {name: {f"rtf_{ms}ms": round(ratios[ms][name], 6) for ms in CHUNKS_MS} for name in feeders}
     print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))
     return 0
@@ -81,21 +87,74 @@ def wakeword_feeder(bundle: Path, seconds: float) -> Callable[[int], None]:
     return feed
 
 
+def fresh_process(bundle: Path) -> dict[str, float]:
+    """Of a process that does nothing but listen: seconds from its start to its first probability, and its memory."""
+    script = (
+        "import sys, time, numpy, wakeword; ww = wakeword.load(sys.argv[1]); chunk = numpy.zeros(1280, numpy.int16)\n"
+        "scores = []; ww.on_score = lambda *score: scores.append(score)\n"
+        "while not scores: ww.feed(chunk)\n"
+        "print('scored', flush=True)\n"
+        "for _ in range(500): ww.feed(chunk)\n"
+        "from benchmarks.soak import resident_megabytes; print(resident_megabytes())"
+    )
+    command, begin_s = [sys.executable, "-c", script, str(bundle.resolve())], time.perf_counter()
+    with subprocess.Popen(command, cwd=sys.path[0], stdout=subprocess.PIPE, text=True) as process:
+        if process.stdout.readline().strip() != "scored":
+            raise SystemExit("the listener in a fresh process gave no score")
+        first_s = time.perf_counter() - begin_s
+        return {"import_to_first_score_s": round(first_s, 3), "resident_mb": round(float(process.stdout.read()), 1)}
+
+
 def micro_wakeword_feeder(seconds: float) -> Callable[[int], None] | None:
     """The client Home Assistant uses off-device, on the same stream; None if it is not installed."""
     try:
         from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
     except ImportError:
         return None
-    model, front, pcm = MicroWakeWord.from_builtin(Model.ALEXA), MicroWakeWordFeatures(), test_stream(seconds, 16000)
+    model, front = MicroWakeWord.from_builtin(Model.ALEXA), MicroWakeWordFeatures()
+    return bytes_feeder(seconds, front.process_streaming, model.process_streaming)
+
+
+def open_wakeword_feeder(seconds: float) -> Callable[[int], None] | None:
+    """openWakeWord's networks in TensorFlow Lite's C library, with the same interface; None if not installed."""
+    try:
+        from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
+    except ImportError:
+        return None
+    model, front = OpenWakeWord.from_builtin(Model.ALEXA), OpenWakeWordFeatures.from_builtin()
+    return bytes_feeder(seconds, front.process_streaming, lambda features: list(model.process_streaming(features)))
+
+
+def bytes_feeder(seconds: float, features_of: Callable, score: Callable) -> Callable[[int], None]:
+    pcm = test_stream(seconds, 16000)
 
     def feed(chunk_ms: int) -> None:
         chunk = 16 * chunk_ms
         for at in range(0, len(pcm), chunk):
-            for features in front.process_streaming(pcm[at : at + chunk].tobytes()):
-                model.process_streaming(features)
+            for features in features_of(pcm[at : at + chunk].tobytes()):
+                score(features)
 
     return feed
+
+
+def porcupine_feeder(seconds: float) -> Callable[[int], None] | None:
+    """Porcupine 1.9.5 takes 32 ms at a time and nothing else, so it gets them whatever the chunks are."""
+    try:
+        import pvporcupine
+    except ImportError:
+        return None
+    porcupine, pcm = pvporcupine.create(keywords=["alexa"]), test_stream(seconds, 16000)
+    size = porcupine.frame_length
+    frames = pcm[: len(pcm) // size * size].reshape(-1, size).tolist()  # what its C call is made of fastest
+
+    def feed(_chunk_ms: int) -> None:
+        for frame in frames:
+            porcupine.process(frame)
+
+    return feed
+
+
+PEER_FEEDERS = (micro_wakeword_feeder, open_wakeword_feeder, porcupine_feeder)
 
 
 def test_stream(seconds: float, sample_rate_hz: int) -> np.ndarray:

@@ -108,17 +108,27 @@ class Pulse:
             "module-native-protocol-unix",
             "module-null-sink sink_name=room rate=48000",
             "module-remap-source source_name=microphone master=room.monitor",
+            # An array of six microphones.
+            "module-null-sink sink_name=hall rate=44100 channels=6"
+            " channel_map=front-left,front-right,rear-left,rear-right,front-center,lfe",
+            "module-remap-source source_name=array master=hall.monitor channels=6 remix=no"
+            " channel_map=front-left,front-right,rear-left,rear-right,front-center,lfe"
+            " master_channel_map=front-left,front-right,rear-left,rear-right,front-center,lfe",
         ]
         loads = [argument for module in modules for argument in ("-L", module)]
         # As a daemon, it returns when it is ready.
         command = ["pulseaudio", "-n", "--daemonize=yes", "--exit-idle-time=-1", "--log-level=0", *loads]
         subprocess.run(command, env=self.env, stderr=subprocess.DEVNULL, timeout=PATIENCE_S, check=True)
 
-    def play(self, pcm: np.ndarray) -> None:
+    def play(self, pcm: np.ndarray, sink: str = "room") -> None:
+        """Samples [N], at 16 kHz."""
         audio.write(self._folder / "room.wav", pcm, 16000)
-        subprocess.run(
-            ["paplay", "-d", "room", str(self._folder / "room.wav")], env=self.env, timeout=PATIENCE_S, check=True
-        )
+        command = ["paplay", "-d", sink, str(self._folder / "room.wav")]
+        subprocess.run(command, env=self.env, timeout=PATIENCE_S, check=True)
+
+    def make_default(self, source: str) -> None:
+        """What somebody does who chooses another microphone in the sound settings."""
+        subprocess.run(["pactl", "set-default-source", source], env=self.env, timeout=PATIENCE_S, check=True)
 
     def record(self) -> subprocess.Popen:
         """A recorder of what the sink plays, as raw 16-bit mono at 44.1 kHz on its stdout."""

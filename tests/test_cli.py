@@ -122,6 +122,27 @@ def test_info_of_the_seed_system_shows_its_numbers(capsys: pytest.CaptureFixture
     assert rows["parameters"] == "522,425"
 
 
+def test_info_tells_the_latency_that_is_added_by_the_method_itself(tiny_bundle: Path) -> None:
+    import numpy as np
+
+    import wakeword
+    from wakeword.info import numbers
+
+    found = numbers("default")
+    assert (found["added_latency_ms"], found["rule_latency_ms"]) == (
+        40.0 + 25.0,
+        40.0,
+    )  # a step, a window; a second score
+    ww, latency_s = wakeword.load(tiny_bundle), numbers(tiny_bundle)["added_latency_ms"] / 1000
+    quiet = np.random.default_rng(0).normal(0.0, 0.01, 2 * ww.sample_rate_hz).astype(np.float32)
+    times_s, before = ww.scores(quiet)
+    for at in range(20_000, 20_000 + ww.step_samples, 97):
+        clicked = quiet.copy()
+        clicked[at] += 0.5
+        heard_s = times_s[np.flatnonzero(ww.scores(clicked)[1][:, 0] != before[:, 0])[0]]
+        assert 0.0 < heard_s - at / ww.sample_rate_hz <= latency_s
+
+
 def test_info_counts_the_parameters_that_the_model_has() -> None:
     pytest.importorskip("torch")
     from wakeword.config import load_config, override

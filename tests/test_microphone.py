@@ -60,6 +60,26 @@ sys.stdout.buffer.write(np.concatenate(heard)[:80000].tobytes())
 
 
 @needs_alsa
+def test_an_array_of_microphones_is_chosen_by_name_and_heard_as_their_mean(tmp_path: Path) -> None:
+    env = file_microphone(tmp_path, np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), 80_000))  # four channels, interleaved
+    four = 'type plug slave { pcm "wavmic" channels 4 rate 16000 format FLOAT_LE }'
+    with (tmp_path / "alsa.conf").open("a") as config:
+        config.write(f"pcm.quartet {{ {four} }}\n")
+    code = """
+import json
+from wakeword.microphone import MicrophoneSource, list_devices
+source = MicrophoneSource("quart", 16000)
+block = next(source.blocks())
+source.close()
+channels = {device.name: device.channels for device in list_devices()}
+print(json.dumps([source.name, channels["quartet"], float(block.min()), float(block.max())]))
+"""
+    name, channels, lowest, highest = json.loads(run_python(code, env))
+    assert (name, channels >= 4) == ("quartet", True)
+    assert (lowest, highest) == pytest.approx((0.25, 0.25), abs=1e-4)
+
+
+@needs_alsa
 def test_sound_lost_to_a_slow_consumer_is_reported_and_becomes_silence(tmp_path: Path) -> None:
     code = """
 import json, time, numpy as np
@@ -212,6 +232,25 @@ def test_an_unplugged_microphone_is_reported_once_and_heard_again_when_it_return
     assert "is back after" in process.next()["event"]
     pulse.play(beeps([0.2], 0.8))
     assert process.next()["end_s"] > before["end_s"] + 0.5
+    process.stop()
+
+
+@needs_alsa
+@needs_pulse
+def test_another_default_microphone_is_listened_to_from_the_moment_it_is_chosen(pulse: Pulse) -> None:
+    pulse.make_default("microphone")
+    process = level_listener(pulse.env)
+    assert process.next() == {"ready": True}
+    pulse.play(beeps([0.2], 0.8), "room")
+    first = process.next()
+    pulse.make_default("array")
+    pulse.play(beeps([0.2], 0.8), "room")  # to the old one, whom nobody hears any more
+    pulse.play(beeps([0.2], 0.8), "hall")
+    second = process.next()
+    assert second["end_s"] > first["end_s"] + 0.8
+    pulse.make_default("microphone")
+    pulse.play(beeps([0.2], 0.8), "room")
+    assert process.next()["end_s"] > second["end_s"]
     process.stop()
 
 

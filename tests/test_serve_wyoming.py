@@ -20,7 +20,7 @@ from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 from wyoming.wake import Detect, Detection, NotDetected
 
-from wakeword.serve.limits import Limits
+from wakeword.serve.limits import Bucket, Limits
 from wakeword.stream import WakeWord, load
 
 NAMES = ["hey_test", "other_word"]
@@ -167,11 +167,39 @@ def test_32_clients_at_once_each_hear_their_own_sound(ww: WakeWord) -> None:
         assert hits or [event.type for event in found] == ["not-detected"]
 
 
+def test_who_sends_faster_than_allowed_waits_and_loses_nothing_and_nobody_else_waits(ww: WakeWord) -> None:
+    pcm, limits = noise(6.0, seed=3), Limits(wyoming_speed=5.0, wyoming_burst_s=1.0)
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        async with wyoming_server(ww, limits) as (_, port, _, _):
+            begin_s = loop.time()
+            fast = asyncio.create_task(heard_by_client(port, pcm.tobytes()))
+            async with Client(port) as client:
+                for _ in range(3):
+                    await client.ask(Ping(), Pong)
+                asked_s = loop.time() - begin_s
+            return await fast, loop.time() - begin_s, asked_s
+
+    found, taken_s, asked_s = asyncio.run(scenario())
+    assert found == expected(ww, pcm)
+    assert taken_s >= (6.0 - 1.0) / 5.0 - 0.1  # the last chunk's wait is the pong's
+    assert asked_s < taken_s / 2
+
+
+def test_a_recording_of_minutes_may_come_as_fast_as_it_can() -> None:
+    minutes = Limits().wyoming_burst_s / 60
+    budget = Bucket(Limits().wyoming_speed, Limits().wyoming_burst_s, now_s=0.0)
+    assert minutes >= 10
+    assert budget.wait_s(60 * minutes, now_s=0.0) == 0.0
+    assert budget.wait_s(3600.0, now_s=0.0) == pytest.approx(180.0)  # an hour more: at twenty times its speed
+
+
 def test_all_clients_share_one_session_and_no_state(ww: WakeWord) -> None:
     one, other = ww.fresh(), ww.fresh([PHRASES[0]])
     assert one._words[0]._session is other._words[0]._session is ww._words[0]._session
     one.feed(noise(1.0))
-    assert not np.array_equal(one._words[0]._state, other._words[0]._state)
+    assert not np.array_equal(one._words[0]._graph._state, other._words[0]._graph._state)
     assert max(other.latest_scores) == 0.0 < max(one.latest_scores)
 
 

@@ -5,9 +5,11 @@ import pytest
 
 import wakeword
 from tests.signals import speech_like
+from wakeword.audio import to_float
 from wakeword.errors import AudioError, BundleError
 
 RATE_HZ = 16000
+ANOTHER_ORDER = 1e-5  # of float32 sums: matrices of other heights are multiplied
 
 
 @pytest.fixture
@@ -124,3 +126,17 @@ def test_long_input_is_run_in_pieces_with_the_same_result(tiny_bundle: Path) -> 
     long = speech_like(25 * RATE_HZ, RATE_HZ)
     _, whole = ww.scores(long)
     np.testing.assert_allclose(whole[: 5 * 50], ww.scores(long[: 5 * RATE_HZ])[1], atol=1e-6)
+
+
+def test_short_calls_on_kept_buffers_give_what_one_long_call_gives(tiny_bundle: Path, pcm: np.ndarray) -> None:
+    ww = wakeword.load(tiny_bundle)
+    _, expected = ww.scores(pcm)
+    one, other = (ww.fresh()._words[0] for _ in range(2))
+    pieces, at = [], 0
+    for steps in [1, 2, 8, 9, 3, 1] * 3:
+        piece = to_float(pcm[at : at + steps * ww.step_samples])
+        pieces.append(one.run(piece))
+        other.run(-piece)  # shares the session, and must share nothing else
+        at += len(piece)
+    got = np.concatenate(pieces)  # only now: no later call may have written into what was handed out
+    np.testing.assert_allclose(got, expected[: len(got)], rtol=0.0, atol=ANOTHER_ORDER)

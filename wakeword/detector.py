@@ -92,7 +92,7 @@ class Detector:
     """
 
     def __init__(self, config: DetectorConfig) -> None:
-        self.config = config
+        self.config, self._threshold = config, config.threshold
         self._rearm_below = config.threshold * (config.rearm_ratio or 0.0)
 
     def zero_state(self) -> DetectorState:
@@ -100,14 +100,14 @@ class Detector:
 
     def step(self, probability: float, state: DetectorState) -> tuple[float | None, DetectorState]:
         """One output step. Returns the score if the word fires here, else None, and the next state."""
-        recent = (*state.recent[1:], probability)
-        score, means = sum(recent) / len(recent), state.means
+        recent, since, armed, means, _ = state
+        recent = (*recent[1:], probability)
+        score = sum(recent) / len(recent)
         if means:
             means, score = (*means[1:], score), min(*means, score)
-        since = None if state.steps_since_fire is None else state.steps_since_fire + 1
-        armed = state.armed or score < self._rearm_below
-        rested = since is None or since > self.config.refractory_steps
-        if score >= self.config.threshold and armed and rested:
+        since = None if since is None else since + 1
+        armed = armed or score < self._rearm_below
+        if score >= self._threshold and armed and (since is None or since > self.config.refractory_steps):
             return score, DetectorState(recent, 0, self.config.rearm_ratio is None, means, score)
         return None, DetectorState(recent, since, armed, means, score)
 

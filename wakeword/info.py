@@ -44,6 +44,8 @@ def derived_numbers(config: SystemConfig, phrases: int = 1) -> dict[str, Any]:
         "patience_steps": config.detector.patience_steps,
         "refractory_steps": config.detector.refractory_steps,
         "refractory_s": config.detector.refractory_steps * config.step_ms / 1000,
+        "added_latency_ms": added_latency_ms(config),
+        "rule_latency_ms": (config.detector.smoothing_steps + config.detector.patience_steps - 2) * config.step_ms,
         "receptive_field_samples": config.receptive_samples,
         "receptive_field_s": config.receptive_samples / config.audio.sample_rate_hz,
         "conv_filters": config.model.conv_filters,
@@ -56,6 +58,15 @@ def derived_numbers(config: SystemConfig, phrases: int = 1) -> dict[str, Any]:
         "macs_per_second": sum(macs.values()),
         "macs_per_second_by_part": macs,
     }
+
+
+def added_latency_ms(config: SystemConfig) -> float:
+    """The longest time from a sample to the score that has wholly heard it, however fast the machine.
+
+    It is held back until its step is full, and a window has heard it wholly when it has passed it. What the decision
+    rule then waits for, means and patience over several scores, is `rule_latency_ms`.
+    """
+    return config.step_ms + 1000.0 * config.features.window_samples / config.audio.sample_rate_hz
 
 
 def parameters(config: SystemConfig, phrases: int = 1, folded: bool = False) -> int:

@@ -131,7 +131,10 @@ class WakeWord:
         if self._gate:
             self._gate.feed(samples)
         self._recorder.feed(samples)
-        return self._heard([hit for word in self._words for hit in word.feed(samples, self._gate, self.on_score)])
+        hits: list[Detection] = []
+        for word in self._words:
+            hits += word.feed(samples, self._gate, self.on_score)
+        return self._heard(hits) if hits else hits
 
     def flush(self) -> list[Detection]:
         """The end of a stream: the samples still held back, filled up to a step with silence."""

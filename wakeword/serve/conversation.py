@@ -45,7 +45,13 @@ class Conversation:
         self._names = model_names(wakeword.phrases)
         self._name_of = {phrase: name for name, phrase in self._names.items()}
         self._wanted = set(self._name_of)
+        self._sent_s = 0.0
         self._restart()
+
+    def sent_s(self) -> float:
+        """Seconds of sound to be listened to that came since this was last asked."""
+        sent_s, self._sent_s = self._sent_s, 0.0
+        return sent_s
 
     def answers(self, event: Event) -> Iterator[Eventable | None]:
         """Yields what to send, and None where other clients may have their turn. Must be exhausted.
@@ -109,6 +115,7 @@ class Conversation:
             self._stream = ClientStream(self._wakeword.fresh(self._wanted))
         if type(timestamp) is int and abs(timestamp) < LATEST_MS:
             self._ahead_ms = timestamp - 1000.0 * self._stream.time_s
+        self._sent_s += len(pcm) / (form.width_bytes * form.channels * form.rate_hz)
         for heard in self._stream.feed(pcm, form):
             yield from self._detections(heard)
             yield None

@@ -18,7 +18,7 @@ from wyoming.event import Eventable, async_write_event
 from wakeword.errors import ServeError
 from wakeword.serve.conversation import Conversation
 from wakeword.serve.framing import read_event
-from wakeword.serve.limits import Limits
+from wakeword.serve.limits import Bucket, Limits
 from wakeword.serve.sound import OnEvent, OnHeard
 from wakeword.stream import WakeWord
 
@@ -28,7 +28,8 @@ LINGER_S = 1.0
 class WyomingServer:
     """Serves Wyoming on a listening socket: `async with WyomingServer(...)`; leaving closes every client.
 
-    A client that sends what makes no sense is told so (`error`) and closed; the others do not notice.
+    A client that sends what makes no sense is told so (`error`) and closed; the others do not notice. One that sends
+    much faster than real time is read no faster than `limits` say: it waits, and nothing of its sound is lost.
     """
 
     def __init__(
@@ -87,13 +88,16 @@ class WyomingServer:
             on_heard=lambda detection: self._on_heard(who, detection),
             on_event=lambda line: self._on_event(f"{who}: {line}"),
         )
+        now_s = asyncio.get_running_loop().time
+        budget = Bucket(self._limits.wyoming_speed, self._limits.wyoming_burst_s, now_s())
         try:
             while event := await read_event(reader, self._limits):
                 for answer in talk.answers(event):
                     if answer is not None:
                         await self._send(answer, writer)
                     await asyncio.sleep(0)
-                await asyncio.sleep(0)  # the others' turn: what is in the buffer is read without waiting
+                # At least the others' turn: what is in the buffer is read without waiting.
+                await asyncio.sleep(budget.wait_s(talk.sent_s(), now_s()))
         except ServeError as error:
             talk.on_event(f"closed: {error}")
             await self._send(Error(str(error), "invalid"), writer)
