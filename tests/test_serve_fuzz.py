@@ -89,6 +89,7 @@ class Witness:
         write_event(Ping().event(), self._file)
         found = []
         while (got := read_event(self._file)).type != "pong":
+            assert got.type == "detection", f"after {len(found)} detections came {got.type} {got.data}"
             found.append((got.data["name"], got.data["timestamp"]))
         self._socket.close()
         return found
