@@ -18,11 +18,6 @@ from wakeword.errors import DataError
 ESPEAK, KOKORO = "espeak", "kokoro"
 
 
-def default_voices(language: str) -> tuple[str, ...]:
-    """Who speaks a language where nobody was named: espeak and, where it is installed and speaks it, kokoro."""
-    return (ESPEAK, KOKORO) if language in kokoro.NATIVES and kokoro.is_installed() else (ESPEAK,)
-
-
 def open_voice(name: str, language: str = "en") -> VoiceEngine | None:
     """What a user may name as a voice, to speak a language; None for "espeak".
 

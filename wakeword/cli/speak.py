@@ -25,11 +25,10 @@ def command(
     from collections import Counter
 
     from synth.spoken import phrase_warnings, speak_phrase
-    from synth.voices.speaking import ESPEAK
     from wakeword.cli.train import casting
 
     cautions = phrase_warnings(phrase, lang)
-    spoken = speak_phrase(phrase, out, count, seed, casting(lang, voice or [ESPEAK], spelling, [phrase]))
+    spoken = speak_phrase(phrase, out, count, seed, casting(lang, voice, spelling, [phrase]))
     voices = len({clip.params.voice for clip in spoken.clips})
     reasons = Counter(clip.reason for clip in spoken.dropped)
     if as_json:

@@ -116,9 +116,9 @@ def casting(
 ) -> Casting:
     """Who says the phrases, and how they are written."""
     from synth.casting import Casting
-    from synth.voices.speaking import default_voices
+    from synth.voices.speaking import ESPEAK
 
-    return Casting(lang, tuple(voice or default_voices(lang)), spellings(spelling, phrases or []), brief)
+    return Casting(lang, tuple(voice or [ESPEAK]), spellings(spelling, phrases or []), brief)
 
 
 def spellings(given: list[str] | None, phrases: list[str]) -> tuple[tuple[str, str], ...]:

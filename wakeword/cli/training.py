@@ -43,8 +43,8 @@ TYPED = {  # where synthesizers alone say the phrase: what trains longer, or mor
     "model": {"members": 4, "spotter": True},
     "train": {
         "frozen_layers": 2,
-        "max_steps": 400,
-        "validate_every_steps": 100,
+        "max_steps": 150,
+        "validate_every_steps": 75,
         "warmup_steps": 50,
         "hard_negatives": 0.0,
     },
