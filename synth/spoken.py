@@ -31,7 +31,7 @@ from wakeword.errors import DataError
 
 VERSION = 8  # raise it when the same phrase gives other clips
 ACTIVATES, NEGATIVES, NONSENSE = 600, 500, 300  # of espeak's
-SLOW_ACTIVATES, SLOW_NEGATIVES, SLOW_MISSES = 300, 200, 160  # of all other engines', instead of as many activates
+SLOW_ACTIVATES, SLOW_NEGATIVES, SLOW_MISSES = 300, 200, 160  # of all other engines' together
 ACCENTED = 100  # of a phrase, and as many of its near misses, in foreign accents
 NEAR_MISSES, MISS_TURNS = 80, 6  # texts a phrase, and how often each is said
 NONSENSE_SENTENCES = 72  # as many as there are SENTENCES
@@ -179,7 +179,7 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
     sounds, foreign_accents = iter(said), _ForeignAccents(casting.language, rng)
     for phrase in phrases:
         folder = work / "activates" / phrase if len(phrases) > 1 else work / "activates"
-        said_slowly = casting.share(SLOW_ACTIVATES) if slow else 0
+        said_slowly = casting.share(SLOW_ACTIVATES if None in engines else ACTIVATES) if slow else 0
         speak(casting.texts(phrase), folder, said_slowly, seed, slow, names)
         own = [next(sounds) for _ in written[phrase]]
         if None in engines:
