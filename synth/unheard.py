@@ -7,8 +7,8 @@ import tempfile
 import numpy as np
 
 from synth import noise
+from synth.casting import kept_out
 from synth.phrases import SENTENCES
-from synth.spoken import kept_out
 from synth.voices.espeak import espeak_clips, voices
 from wakeword.audio import db_to_gain, read, rms, speech_activity
 from wakeword.clips import Event

@@ -215,6 +215,16 @@ def test_what_sounds_like_another_spelling_is_the_phrase_and_no_near_miss(tmp_pa
             speak_phrase("okay nabu", tmp_path / "no", 4, casting=Casting(spellings=(wrong,)))
 
 
+def test_a_phrase_is_listened_for_in_all_its_spellings_unless_it_is_too_short() -> None:
+    from wakeword.cli.training import pronunciations
+
+    (said,) = pronunciations(["okay nabu"], Casting(spellings=(("okay nabu", "okay knee boo"),)))
+    (plain,) = pronunciations(["okay nabu"], Casting())
+    assert len(said) > len(plain) > 1
+    assert all(one in said for one in plain)
+    assert pronunciations(["okay nabu", "go"], Casting()) == []
+
+
 def test_warnings_are_measured_on_what_espeak_reads() -> None:
     assert phrase_warnings("hey computer") == []
     assert any("common" in warning for warning in phrase_warnings("good morning to"))

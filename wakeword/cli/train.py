@@ -75,9 +75,9 @@ def command(
     if data:
         examples = from_dataset(data, settings)
     else:
-        folder = clips or spoken_clips(phrases, report, casting(lang, voice, spelling, phrases, quick))
-        opened = open_clips(folder, settings, phrases, report, added)
-        examples = rendered(opened, settings, workers, lang)
+        speakers = casting(lang, voice, spelling, phrases, quick)
+        opened = open_clips(clips or spoken_clips(phrases, report, speakers), settings, phrases, report, added)
+        examples = rendered(opened, settings, workers, speakers)
     out = out or Path("models") / folder_name(" ".join(examples.phrases))
     train_bundle(settings, examples, out, report, start_from)
 

@@ -22,6 +22,7 @@ from wakeword.cli.sharded import from_shards
 from wakeword.clips import MANIFEST_NAME, read_examples, read_manifest
 from wakeword.config import Config, override
 from wakeword.errors import DataError
+from wakeword.path import MIN_PHONES
 from wakeword.phones import phones
 from wakeword.shards import INDEX_NAME
 from wakeword.train import train
@@ -97,7 +98,7 @@ def open_clips(
     return opened
 
 
-def rendered(clips: Clips, config: Config, workers: int | None, language: str = "en") -> TrainingData:
+def rendered(clips: Clips, config: Config, workers: int | None, casting: Casting = ESPEAK_ALONE) -> TrainingData:
     """Examples rendered on the fly by `workers` processes (None: half the cores)."""
     cores = os.cpu_count() or 2
     processes = max(1, cores // 2) if workers is None else workers
@@ -107,14 +108,20 @@ def rendered(clips: Clips, config: Config, workers: int | None, language: str = 
         train=lambda start, times: stream(clips, config, "train", start, workers=processes, times=times),
         validation=lambda count: stream(clips, config, "validation", 0, count, workers=processes),
         provenance={"clips": clips.summary(), "clips_digest": clips.bank.digest},
-        pronunciations=pronunciations(clips.phrases, language) if config.model.spotter else [],
+        pronunciations=pronunciations(clips.phrases, casting) if config.model.spotter else [],
     )
 
 
-def pronunciations(phrases: Sequence[str], language: str) -> list[list[list[int]]]:
-    """Of each phrase, as numbers of `wakeword.phones`: in all accents of a language that espeak has."""
-    said = [reading(phrase, language) for phrase in phrases]
-    return [[list(one) for one in sorted({tuple(phones(ipa, language == "en")) for ipa in r.ipa})] for r in said]
+def pronunciations(phrases: Sequence[str], casting: Casting) -> list[list[list[int]]]:
+    """Of each phrase, as numbers of `wakeword.phones`: all its spellings in all accents that espeak has of a language.
+
+    Empty if one of them has too few sounds to be listened for by them.
+    """
+    english, said = casting.language == "en", []
+    for phrase in phrases:
+        read = [ipa for text in casting.written(phrase) for ipa in reading(text, casting.language).ipa]
+        said.append([list(one) for one in sorted({tuple(phones(ipa, english)) for ipa in read})])
+    return said if min(len(one) for mine in said for one in mine) >= MIN_PHONES else []
 
 
 def from_dataset(folder: Path, config: Config) -> TrainingData:
@@ -148,7 +155,12 @@ def from_dataset(folder: Path, config: Config) -> TrainingData:
 def train_bundle(
     config: Config, data: TrainingData, out: Path, report: Report, start_from: Path | None = None
 ) -> Bundle:
-    """Trains, and reports the bundle that was written. Raises what `wakeword.train.train` does."""
+    """Trains, and reports the bundle that was written. Raises what `wakeword.train.train` does.
+
+    Without pronunciations there is no spotter, whatever the configuration says.
+    """
+    if config.model.spotter and not data.pronunciations:
+        config = override(config, model={"spotter": False})
     bundle = train(config, data, out, report, start_from)
     card = bundle.card
     report({"event": "bundle", "path": str(out), "phrases": card.phrases, "thresholds": card.thresholds})
