@@ -172,6 +172,8 @@ def made_bundles(folder: Path) -> dict[str, Path]:
     from wakeword.config import load_config
     from wakeword.export import export
     from wakeword.model import WakeModel
+    from wakeword.path import Paths
+    from wakeword.phones import phones
 
     torch.manual_seed(0)
     default, bundles = load_config("default"), {}
@@ -179,8 +181,10 @@ def made_bundles(folder: Path) -> dict[str, Path]:
     for name, config, words in (*ways, (TEN, default, 10)):
         phrases = [f"{name} {number}" for number in range(words)]
         facts = {"thresholds": [0.5] * words, "phrase_s": [0.6] * words, "config": config, "provenance": {}}
-        card = Card(phrases=phrases, **facts)
-        bundles[name] = write_bundle(folder / name, card, *export(settled(WakeModel(config, words)), card)).path
+        said = [[phones("heɪkəmpjutə"), phones("heɪkəmpjutɜɹ")]] * words if config.model.spotter else []
+        card, paths = Card(phrases=phrases, paths=said, **facts), Paths.of(said) if said else None
+        model = settled(WakeModel(config, words, paths))
+        bundles[name] = write_bundle(folder / name, card, *export(model, card)).path
     return bundles
 
 
