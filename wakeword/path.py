@@ -24,7 +24,7 @@ from wakeword.phones import BLANK
 MIN_PHONES = 3
 # Of `wakeword.spotter`, which weighs the scores in with what a trained network says:
 HELD_STEPS = 6  # outputs for which a score is held
-WEIGHT = 1.5  # of the score's log-odds, to 1 of the network's
+WEIGHT = 0.5  # of the score's log-odds, to 1 of the network's
 LEAST, MOST = 1e-3, 0.98  # between which a score is taken for a probability
 
 
