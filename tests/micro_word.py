@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from firmware_export.device import generated
+from firmware_export.layers import read_layers
+from firmware_export.package import lay_out
+from firmware_export.quantize import Quantized, quantize
+from firmware_export.reference import Trace, run
+from firmware_export.verify import proof_signal
 from wakeword.bundle import Bundle, Card, write_bundle
 from wakeword.config import SystemConfig, load_config, override
+
+
+class Exported(NamedTuple):
+    """The packaged configuration's C in a folder, and what it must say of a signal, int16 [N]."""
+
+    network: Quantized
+    folder: Path
+    signal: np.ndarray
+    trace: Trace
+
+
+def exported_micro(folder: Path, part_s: float) -> Exported:
+    """The C of a bundle in folder/c; `part_s` is the length of each part of the signal."""
+    bundle = micro_bundle(folder / "bundle", ["hey micro"], small=False)
+    golden, _ = bundle.golden()
+    network = quantize(read_layers(bundle.path), golden / 32768)
+    lay_out(folder / "c", "c", ("hey micro",), generated(network, golden))
+    signal = proof_signal(16000, golden, part_s=part_s)
+    return Exported(network, folder / "c", signal, run(network, signal))
 
 
 def micro_bundle(path: Path, phrases: list[str], *, small: bool = True) -> Bundle:

