@@ -1,12 +1,12 @@
-"""What the integers of the C runtime cost: the same recordings through the float model and through its integer twin.
+"""What integers cost: the same recordings through the float model and through what a device computes.
 
     python benchmarks/int8.py BUNDLE --positives DIR --negatives DIR --noise DIR [--draws 6] [--hours 4] [--json]
 
 Each recording of the word is laid in quiet and at 20, 10, 5 and 0 dB SNR, each with as many draws of the noise; every
 one of these trials is heard by both. Misses are counted at the bundle's own threshold, and, for both on their own
 scores, at the thresholds that keep to 0.5 and 2 false accepts per hour on the negatives, which are one long stream.
-The integers are those of `firmware_export.reference`, which the C equals bit for bit. The last line with --json is one
-object.
+The integers are those of `firmware_export.reference`, which the C equals bit for bit; of a bundle with the micro front
+end they are those of ESPHome's package in TensorFlow Lite Micro's interpreter. With --json the last line is one object.
 """
 
 from __future__ import annotations
@@ -17,18 +17,27 @@ import sys
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
 import wakeword  # noqa: E402
+from firmware_export.esphome.package import (  # noqa: E402
+    HIGHEST_CUTOFF,
+    ROOMY_ARENA_BYTES,
+    open_runtime,
+    program_of,
+)
 from firmware_export.layers import read_layers  # noqa: E402
 from firmware_export.quantize import Quantized, quantize  # noqa: E402
 from firmware_export.reference import run  # noqa: E402
+from firmware_export.tflite import write_tflite  # noqa: E402
 from wakeword.audio import FULL_SCALE, to_float, to_int16  # noqa: E402
 from wakeword.bundle import read_bundle  # noqa: E402
 from wakeword.detector import fire_steps, smooth  # noqa: E402
+from wakeword.features.micro import MicroStream, to_int8  # noqa: E402
 from wakeword.metrics import Trials, det_curve, miss_rate_at  # noqa: E402
 from wakeword.stream import WakeWord  # noqa: E402
 from wakeword.trials import (  # noqa: E402
@@ -51,29 +60,42 @@ def main() -> int:
     peaks = np.array([pair.peaks(take) for take in takes(arguments, pair.ww.sample_rate_hz)])  # [trials, 2]
     (floats, hours), (integers, _) = (negatives(arguments, pair, hearer) for hearer in (pair.ww, pair.integers))
     curves = (floats, integers)
-    threshold = pair.config.threshold
-    missed = peaks < threshold
+    missed = peaks < np.array([config.threshold for config in pair.configs])
     result = {
         "trials": len(peaks),
         "negative_hours": round(hours, 3),
         "missed": dict(zip(HEARERS, missed.sum(axis=0).tolist(), strict=True)),
         "heard_by_one_alone": int((missed[:, 0] != missed[:, 1]).sum()),
         "false_accepts": {
-            name: len(fire_steps(curve, pair.config)) for name, curve in zip(HEARERS, curves, strict=True)
+            name: len(fire_steps(curve, config))
+            for name, curve, config in zip(HEARERS, curves, pair.configs, strict=True)
         },
     }
     for rate in RATES_PER_HOUR:
         share = {}
         for k, name in enumerate(HEARERS):
             trials = Trials(peaks[:, k], [curves[k]], hours)
-            share[name] = round(miss_rate_at(det_curve(trials, pair.config), rate), 4)
+            share[name] = round(miss_rate_at(det_curve(trials, pair.configs[k]), rate), 4)
         result[f"missed_at_{rate:g}_per_hour"] = share
     print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))
     return 0
 
 
-class Integers:
-    """The integer twin, as far as it must look like a WakeWord to be scored like one."""
+class Hearer(Protocol):
+    """What of a WakeWord it takes to be scored like one."""
+
+    step_samples: int
+    sample_rate_hz: int
+    warmup_steps: int
+
+    def scores(self, pcm: np.ndarray) -> tuple[object, np.ndarray]:
+        """Samples [N] -> anything, and probabilities [T, K]; `WakeWord.scores` has times in the first place."""
+
+
+class OnC:
+    """The twin of the C runtime."""
+
+    highest_threshold = 1.0
 
     def __init__(self, bundle: Path, ww: WakeWord) -> None:
         golden, _ = read_bundle(bundle).golden()
@@ -81,22 +103,46 @@ class Integers:
         self.step_samples, self.sample_rate_hz, self.warmup_steps = ww.step_samples, ww.sample_rate_hz, ww.warmup_steps
 
     def scores(self, pcm: np.ndarray) -> tuple[None, np.ndarray]:
-        """Samples [N] -> nothing, and probabilities [T, K]; `WakeWord.scores` has times in the first place."""
         return None, run(self._q, to_int16(pcm)).probabilities / 2**16
 
 
+class OnEsphome:
+    """ESPHome's package, whose logits are lowered where the threshold is too high for 8 bits."""
+
+    highest_threshold = HIGHEST_CUTOFF
+
+    def __init__(self, bundle: Path, ww: WakeWord) -> None:
+        opened = read_bundle(bundle)
+        program = program_of(opened, MicroStream().feed(to_float(opened.golden()[0])))
+        self._shape, self._content = program.source.shape, write_tflite(program, opened.card.phrases[0])
+        self.step_samples, self.sample_rate_hz, self.warmup_steps = ww.step_samples, ww.sample_rate_hz, ww.warmup_steps
+
+    def scores(self, pcm: np.ndarray) -> tuple[None, np.ndarray]:
+        frames = MicroStream().feed(pcm)
+        steps = to_int8(frames[: len(frames) // self._shape[1] * self._shape[1]]).reshape(-1, *self._shape)
+        runtime, outputs = open_runtime(self._content, ROOMY_ARENA_BYTES), []
+        for step in steps:
+            runtime.set_input(step, 0)
+            runtime.invoke()
+            outputs.append(runtime.get_output(0).item())
+        return None, np.array(outputs, np.float32)[:, None] / 256
+
+
 class Pair:
-    """One bundle's first phrase, in floats and in integers."""
+    """One bundle's first phrase, in floats and in integers; each has its threshold in its detector's configuration."""
 
     def __init__(self, bundle: Path) -> None:
         self.ww: WakeWord = wakeword.load(bundle)
-        self.config = self.ww.detector_configs[0]
-        self.integers = Integers(bundle, self.ww)
+        micro = read_bundle(bundle).card.config.features.kind == "micro"
+        self.integers = OnEsphome(bundle, self.ww) if micro else OnC(bundle, self.ww)
+        own = self.ww.detector_configs[0]
+        lowered = own.model_copy(update={"threshold": min(own.threshold, self.integers.highest_threshold)})
+        self.configs = (own, lowered)
 
-    def curve(self, hearer: WakeWord | Integers, blocks: Iterator[np.ndarray]) -> np.ndarray:
+    def curve(self, hearer: Hearer, blocks: Iterator[np.ndarray]) -> np.ndarray:
         """Blocks float32 [N] of one stream -> the smoothed scores [T]."""
         scores = score_stream(hearer, blocks, 0).astype(np.float64)
-        return smooth(scores, self.config.smoothing_steps, self.config.patience_steps)
+        return smooth(scores, self.configs[0].smoothing_steps, self.configs[0].patience_steps)
 
     def peaks(self, pcm: np.ndarray) -> tuple[float, float]:
         return tuple(float(self.curve(hearer, iter([pcm])).max()) for hearer in (self.ww, self.integers))
@@ -112,7 +158,7 @@ def takes(arguments: argparse.Namespace, rate: int):
         print(f"{'quiet' if snr_db is None else snr_db}: done", file=sys.stderr, flush=True)
 
 
-def negatives(arguments: argparse.Namespace, pair: Pair, hearer: WakeWord | Integers) -> tuple[np.ndarray, float]:
+def negatives(arguments: argparse.Namespace, pair: Pair, hearer: Hearer) -> tuple[np.ndarray, float]:
     """The curve of one hearer over at most so many hours, and the hours that were heard."""
     stream, rate = NegativeStream(), pair.ww.sample_rate_hz
     blocks = negative_blocks(recordings(arguments.negatives), rate, stream)
