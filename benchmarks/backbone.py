@@ -41,8 +41,9 @@ from wakeword.backbone import PACKAGED, Backbone, Speech, train_backbone  # noqa
 from wakeword.cli.training import reporter  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.enroll import measured_thresholds  # noqa: E402
+from wakeword.likeness import measured_hearing  # noqa: E402
 from wakeword.model import stream_logits  # noqa: E402
-from wakeword.phones import phones  # noqa: E402
+from wakeword.phones import PHONES, phones  # noqa: E402
 
 RATE_HZ = 16000
 MARGIN_S = 0.06  # left out on both sides of a word that must not be heard
@@ -55,6 +56,8 @@ SHARES = {  # of the draws of negatives: people are few, so they are drawn often
     "festival": 0.03, "voices": 0.25,
 }  # fmt: skip
 PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 30, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`
+SILENCE_S = 0.5  # around what `hearing` is measured on: the last phone is heard late
+PEOPLE = ("calls", "words", "takes")  # of the kinds of clips: what `hearing` is measured on
 TAKES = ("precise_android", "precise_hey_chatterbox", "precise_ey_ordenador", "precise_athena", "precise_amelia")
 
 
@@ -73,27 +76,52 @@ def main() -> int:
     config = override(load_config("backbone"), train=limits)
     run = arguments.work / "run"
     backbone = train_backbone(config, speech(clips, config), run, reporter(False), arguments.start_from)
-    facts = {**backbone.facts, "path_thresholds": thresholds(backbone, config, arguments.audio)}
-    checkpoint.save(run / PACKAGED.name, {"backbone": backbone.weights}, facts)
+    measured(backbone, config, clips, arguments.audio, run / PACKAGED.name)
     return 0
+
+
+def measured(backbone: Backbone, config: Config, clips: Path, audio: Path, out: Path) -> None:
+    """Writes a backbone with what its paths need: which phones it mistakes for which, and thresholds for `enroll`."""
+    found = hearing(backbone, config, clips)
+    weights = backbone.weights | {name: torch.from_numpy(value) for name, value in found.items()}
+    facts = {**backbone.facts, "path_thresholds": thresholds(Backbone(weights, backbone.facts), config, audio)}
+    checkpoint.save(out, {"backbone": weights}, facts)
+
+
+def hearing(backbone: Backbone, config: Config, clips: Path) -> dict[str, np.ndarray]:
+    """Of the people among the clips, who say nothing that was to be left out."""
+    heard = Heard(backbone, config)
+    said = json.loads((clips / "said.json").read_text("utf-8"))
+    people = ((clips / source, phones) for source, (kind, phones) in said.items() if kind in PEOPLE and len(phones) > 1)
+    return measured_hearing(((heard(path, SILENCE_S), phones) for path, phones in people), len(PHONES))
 
 
 def thresholds(backbone: Backbone, config: Config, audio: Path) -> dict:
     """What `enroll` needs: how loud phrases that nobody says get on speech of people who are not kept for tests."""
-    model, engine, rng = backbone.model(config), EspeakEngine(names=["en-us"]), np.random.default_rng(9)
+    heard, engine, rng = Heard(backbone, config), EspeakEngine(names=["en-us"]), np.random.default_rng(9)
     by_count: defaultdict[int, list[list[int]]] = defaultdict(list)
     while sum(map(len, by_count.values())) < PHRASES * len(PHRASE_PHONES):
         said = phones(engine.ipa(nonsense(rng, int(rng.integers(1, 4))), "en-us"))
         if len(said) in PHRASE_PHONES and len(by_count[len(said)]) < PHRASES:
             by_count[len(said)].append(said)
-    posteriors = []
-    for row in map(json.loads, (audio / "manifest.jsonl").read_text("utf-8").splitlines()):
-        if row["kind"] in ("speech", "words") and _is_for_training(row):
-            pcm = torch.from_numpy(read(audio / row["path"], RATE_HZ))[None]
-            whole = pcm[:, : pcm.shape[1] // config.step_samples * config.step_samples]
-            posteriors.append(torch.softmax(stream_logits(model, whole, whole.shape[1])[0], dim=1).numpy())
+    rows = map(json.loads, (audio / "manifest.jsonl").read_text("utf-8").splitlines())
+    spoken = (row for row in rows if row["kind"] in ("speech", "words") and _is_for_training(row))
+    posteriors = [heard(audio / row["path"]) for row in spoken]
     phrases = [said for found in by_count.values() for said in found]
-    return measured_thresholds(posteriors, phrases, config.step_ms / 1000.0, RATES_PER_HOUR)
+    return measured_thresholds(posteriors, backbone.hearing, phrases, config.step_ms / 1000.0, RATES_PER_HOUR)
+
+
+class Heard:
+    """What a backbone hears in recordings: probabilities of phones [T, S]."""
+
+    def __init__(self, backbone: Backbone, config: Config) -> None:
+        self._model, self._step = backbone.model(config), config.step_samples
+
+    def __call__(self, path: Path, silence_s: float = 0.0) -> np.ndarray:
+        """Of one, with so much silence before and after it."""
+        pcm = np.pad(read(path, RATE_HZ), round(silence_s * RATE_HZ))
+        whole = torch.from_numpy(pcm[: len(pcm) // self._step * self._step])[None]
+        return torch.softmax(stream_logits(self._model, whole, whole.shape[1])[0], dim=1).numpy()
 
 
 def speech(clips: Path, config: Config) -> Speech:

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
 from wakeword.backbone import (  # noqa: E402
+    Backbone,
     BackboneRun,
     Speech,
     ctc_loss,
@@ -23,6 +24,7 @@ from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.errors import ConfigError, DataError  # noqa: E402
 from wakeword.model import WakeModel  # noqa: E402
 from wakeword.path import Paths  # noqa: E402
+from wakeword.phones import PHONES  # noqa: E402
 
 RATE_HZ, TONE = 16000, 4000
 TONES_HZ = {1: 400.0, 2: 900.0, 3: 2000.0}
@@ -101,6 +103,12 @@ def test_a_word_takes_all_of_a_backbone_but_its_head(tmp_path: Path) -> None:
     backbone.put_into(spotter, spotting)
     torch.testing.assert_close(spotter.spotter.gru.weight_hh_l0.data, backbone.weights["gru.0.weight_hh_l0"])
     torch.testing.assert_close(spotter.spotter.head.weight.data, backbone.weights["head.weight"])
+    likeness = torch.rand(len(PHONES), len(PHONES))
+    measured = Backbone(backbone.weights | {"likeness": likeness, "pace": torch.tensor([0.5])}, backbone.facts)
+    measured.put_into(spotter, spotting)
+    measured.put_into(model, config)
+    torch.testing.assert_close(spotter.spotter.likeness, likeness)
+    assert spotter.spotter.pace.item() == 0.5
     other = override(config, model={"gru_units": [7]})
     with pytest.raises(ConfigError, match="not the backbone's"):
         backbone.put_into(WakeModel(other), other)

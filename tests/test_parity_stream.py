@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="the network is torch: install the e
 from wakeword.bundle import Card, read_bundle  # noqa: E402
 from wakeword.export import PARITY_TOLERANCE, export, graph_metadata, run_graph  # noqa: E402
 from wakeword.model import WakeModel, folded_weights, model_from_weights, stream_logits  # noqa: E402
-from wakeword.path import HELD_STEPS, LEAST, MOST, Paths, path_scores  # noqa: E402
+from wakeword.path import HELD_STEPS, LEAST, MOST, Paths, path_scores, plain_hearing  # noqa: E402
 from wakeword.spotter import Spotter  # noqa: E402
 
 CONFIGS = ["default", "activate", "tiny", "ensemble"]
@@ -99,6 +99,27 @@ def test_two_phrases_have_two_columns() -> None:
     assert graph_metadata(card)["phrases"] == '["a", "b"]'
 
 
+def some_hearing() -> dict[str, np.ndarray]:
+    """A likeness of phones in which each also counts a little for its neighbours, and a pace."""
+    count = len(PHONES)
+    likeness = np.eye(count) + 0.2 * np.eye(count, k=1) + 0.1 * np.eye(count, k=-1)
+    return {"likeness": likeness.astype(np.float32), "pace": np.array([0.8], np.float32)}
+
+
+def tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(value) for name, value in arrays.items()}
+
+
+def test_bundles_that_know_no_likeness_of_phones_are_followed_as_they_were() -> None:
+    config, said = load_config("default"), [[phones("heɪkəmpjutə")]]
+    torch.manual_seed(2)
+    model = WakeModel(config, len(PHONES)).eval()
+    card = Card(phrases=["a"], thresholds=[0.5], phrase_s=[0.5], paths=said, config=config, provenance={})
+    pcm, plain = speech("default", 20), plain_hearing(len(PHONES))
+    before, after = (run_graph(export(model, card, hearing)[0], pcm, [len(pcm)]) for hearing in (None, plain))
+    np.testing.assert_array_equal(before, after)
+
+
 def test_paths_through_phones_in_onnx_equal_numpy_for_any_chunking() -> None:
     config, said = load_config("default"), [[phones("heɪkəmpjutə"), phones("hekɑmpjutɜɹ")], [phones("stɑp")]]
     torch.manual_seed(2)
@@ -106,10 +127,12 @@ def test_paths_through_phones_in_onnx_equal_numpy_for_any_chunking() -> None:
     with torch.no_grad():
         model.head.weight *= 20.0  # so that one phone a step is likely, and which one changes
     card = Card(phrases=["a", "b"], thresholds=[0.5] * 2, phrase_s=[0.5] * 2, paths=said, config=config, provenance={})
-    graph, _, _ = export(model, card)
+    hearing = some_hearing()
+    graph, weights, _ = export(model, card, hearing)
+    np.testing.assert_array_equal(weights["likeness"], hearing["likeness"])
     pcm = speech("default", 60)
     logits = stream_logits(model, torch.from_numpy(pcm)[None], len(pcm))[0]
-    expected = path_scores(torch.softmax(logits, dim=1).numpy(), Paths.of(said))
+    expected = path_scores(torch.softmax(logits, dim=1).numpy(), Paths.of(said), hearing)
     assert expected.max() > 0.01
     for chunks in ([1], [4], [60], [1, 5, 2]):
         got = run_graph(graph, pcm, [steps * config.step_samples for steps in chunks])
@@ -124,6 +147,7 @@ def test_a_spotter_in_onnx_equals_torch_for_any_chunking_and_weighs_in_its_paths
         model.spotter.head.weight *= 20.0  # so that one phone a step is likely, and which one changes
         model.gru_norm[0].running_mean += 0.1
         model.spotter.norm.running_var *= 2.0
+        model.spotter.load_state_dict(model.spotter.state_dict() | tensors(some_hearing()))
     card = Card(phrases=["a"], thresholds=[0.5], phrase_s=[0.5], paths=said, config=config, provenance={})
     graph, weights, _ = export(model, card)
     pcm = speech("default", 60)
@@ -141,9 +165,10 @@ def test_a_spotter_holds_the_scores_of_its_paths_and_never_learns() -> None:
     torch.manual_seed(1)
     spotter, x = Spotter(8, 12, paths, 1e-3), torch.randn(1, 50, 8)
     spotter.head.weight *= 20.0
+    spotter.load_state_dict(spotter.state_dict() | tensors(some_hearing()))
     steps, _ = spotter.gru(x)
     heard = torch.softmax(spotter.head(spotter.norm(steps.transpose(1, 2)).transpose(1, 2)), dim=2)[0]
-    scores = np.pad(path_scores(heard.numpy(), paths), ((HELD_STEPS - 1, 0), (0, 0)))
+    scores = np.pad(path_scores(heard.numpy(), paths, some_hearing()), ((HELD_STEPS - 1, 0), (0, 0)))
     held = np.stack([scores[t : t + HELD_STEPS].max(axis=0) for t in range(50)]).clip(LEAST, MOST)
     odds, _ = spotter(x, spotter.zero_state(1))
     np.testing.assert_allclose(odds[0], np.log(held / (1.0 - held)), rtol=1e-4, atol=1e-4)

@@ -26,6 +26,7 @@ from wakeword.config import Config, SystemConfig
 from wakeword.errors import ConfigError, DataError
 from wakeword.files import locked
 from wakeword.model import WakeModel
+from wakeword.path import HEARING
 from wakeword.phones import BLANK, PHONES
 from wakeword.run import Report, Run
 
@@ -52,7 +53,7 @@ class SpeechBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Backbone:
-    """Weights by name, batch norms included, of a `WakeModel` whose head says phones."""
+    """Weights by name, batch norms included, of a `WakeModel` whose head says phones; HEARING too, once measured."""
 
     weights: dict[str, Tensor]
     facts: dict[str, Any]
@@ -73,11 +74,17 @@ class Backbone:
             raise ConfigError(
                 "train.backbone: got features or a model that are not the backbone's, expected false there"
             )
-        wanted = {name: value for name, value in self.weights.items() if head or not name.startswith(HEAD)}
+        wanted = {name: value for name, value in self.weights.items() if name not in HEARING}
+        wanted = {name: value for name, value in wanted.items() if head or not name.startswith(HEAD)}
         wanted = _for_members(wanted, config)
         if model.spotter is not None:
             wanted |= _for_spotter(self.weights, config)
         model.load_state_dict({**model.state_dict(), **wanted})
+
+    @property
+    def hearing(self) -> dict[str, np.ndarray]:
+        """What paths through the phones need (see `wakeword.path`): its own, if it was measured."""
+        return {name: value.numpy() for name, value in self.weights.items() if name in HEARING}
 
     def model(self, config: SystemConfig) -> WakeModel:
         """The whole network with its head of phones, in eval mode."""
@@ -214,6 +221,7 @@ def _for_spotter(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, 
     """The last GRU, its norm and the head of phones, as a `Spotter` names them."""
     last = len(config.model.gru_units) - 1
     names = {f"gru.{last}.": "spotter.gru.", f"gru_norm.{last}.": "spotter.norm.", HEAD: "spotter.head."}
+    names |= {name: f"spotter.{name}" for name in HEARING}
     return {
         name.replace(own, its, 1): value
         for name, value in weights.items()

@@ -30,7 +30,7 @@ from wakeword.files import replacing, write_bytes
 from wakeword.safety import check_graph, read_arrays, read_bounded
 from wakeword.sections import Section
 
-FORMAT_VERSION = 3  # 1 knew no paths, 2 no spotter
+FORMAT_VERSION = 4  # 1 knew no paths, 2 no spotter, 3 no likeness of phones
 READY = Path(__file__).parent / "models"  # bundles that come with the package, by name
 LONGEST_PHRASE, MOST_PHRASES, LONGEST_S = 200, 1000, 60.0
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode: control characters, halves of characters, line ends
@@ -85,7 +85,8 @@ class Bundle:
         conv.weight [C, F, kernel], conv.bias [C], gru.i.weight_ih [3H, I], gru.i.weight_hh [3H, H], gru.i.bias_ih [3H],
         gru.i.bias_hh [3H], head.weight [K, H * members], head.bias [K]. Where the card has paths, the head's outputs
         are the phones of `wakeword.phones` instead of phrases; but with a spotter these are those of another GRU and
-        head, spotter.gru and spotter.head. Raises BundleError if the file is not readable.
+        head, spotter.gru and spotter.head. With the phones go likeness [S, S] and pace [1] (see `wakeword.path`), which
+        bundles before format 4 lack. Raises BundleError if the file is not readable.
         """
         try:
             return safetensors.numpy.load(read_bounded(self.path / WEIGHTS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,21 +45,26 @@ def enroll(
         config=SystemConfig.model_validate(listening.model_dump(include=set(SystemConfig.model_fields))),
         provenance={"enrolled": {"target_fa_per_hour": target_fa_per_hour}, "backbone": backbone.facts["provenance"]},
     )
-    return write_bundle(out, card, *export(backbone.model(config), card))
+    return write_bundle(out, card, *export(backbone.model(config), card, backbone.hearing))
 
 
 def measured_thresholds(
-    posteriors: Sequence[np.ndarray], phrases: Sequence[Sequence[int]], step_s: float, fa_per_hour: Sequence[float]
+    posteriors: Sequence[np.ndarray],
+    hearing: Mapping[str, np.ndarray],
+    phrases: Sequence[Sequence[int]],
+    step_s: float,
+    fa_per_hour: Sequence[float],
 ) -> dict[str, Any]:
     """What thresholds phrases need on speech that holds none of them, by their number of phones: what `enroll` uses.
 
-    posteriors: of each recording the backbone's [T, S]; phrases: lists of phones, of each number the more the better;
-    step_s: length of a step. A second counts as one false accept at most. The rates are means over the phrases.
+    posteriors: of each recording the backbone's [T, S]; hearing: the backbone's; phrases: lists of phones, of each
+    number the more the better; step_s: length of a step. A second counts as one false accept at most. The rates are
+    means over the phrases.
     """
     paths, per_second = Paths.of([[said] for said in phrases]), round(1.0 / step_s)
     loudest = []
     for recording in posteriors:
-        scores = path_scores(recording, paths)
+        scores = path_scores(recording, paths, hearing)
         scores = np.pad(scores, ((0, -len(scores) % per_second), (0, 0)))
         loudest.append(scores.reshape(-1, per_second, len(phrases)).max(axis=1))
     seconds = np.concatenate(loudest)  # [seconds, K]

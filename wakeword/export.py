@@ -68,14 +68,16 @@ def run_graph(graph: bytes, pcm: np.ndarray, chunk_samples: list[int]) -> np.nda
     return np.concatenate(pieces)
 
 
-def export(model: WakeModel, card: Card) -> tuple[bytes, dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """(graph, folded weights, golden vectors) of a trained model.
+def export(
+    model: WakeModel, card: Card, hearing: dict[str, np.ndarray] | None = None
+) -> tuple[bytes, dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """(graph, folded weights, golden vectors) of a trained model; `hearing` is that of an enrolled one.
 
     Raises BundleError if graph and torch model differ by more than 1e-5 in any probability, streamed in chunks of
     1, 4, 2 and 7 steps.
     """
     model.eval()
-    weights = folded_weights(model)
+    weights = folded_weights(model) | (hearing or {})
     paths = Paths.of(card.paths) if card.paths else None
     graph = build_graph(card.config, weights, graph_metadata(card), paths)
     pcm = golden_signal(card.config)
@@ -85,7 +87,7 @@ def export(model: WakeModel, card: Card) -> tuple[bytes, dict[str, np.ndarray], 
     if paths is None or card.config.model.spotter:
         expected = torch.sigmoid(logits).numpy()
     else:
-        expected = path_scores(torch.softmax(logits, 1).numpy(), paths)
+        expected = path_scores(torch.softmax(logits, 1).numpy(), paths, hearing)
     worst = float(np.abs(got - expected).max())
     if not worst <= PARITY_TOLERANCE:
         raise BundleError(f"export: ONNX and torch differ by {worst:.2e}, expected at most {PARITY_TOLERANCE:.0e}")

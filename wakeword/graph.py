@@ -18,7 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from wakeword.config import SystemConfig
 from wakeword.features import Tables, tables
-from wakeword.path import HELD_STEPS, LEAST, MOST, WEIGHT, Paths
+from wakeword.path import HELD_STEPS, LEAST, MOST, WEIGHT, Paths, plain_hearing
+from wakeword.phones import PHONES
 
 OPSET = 17
 
@@ -117,7 +118,7 @@ def build_graph(
         logits = g.node("Div", g.node("Add", logits, odds), g.constant(1.0 + WEIGHT))
         paths = None
     labels = len(weights["head.bias"]) if paths is None else paths.phrases
-    probabilities = g.node("Sigmoid", logits) if paths is None else _path_scores(g, logits, paths)
+    probabilities = g.node("Sigmoid", logits) if paths is None else _path_scores(g, logits, paths, "", weights)
     graph = g.finish(source, g.reshape(probabilities, [1, -1, labels]), labels)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     helper.set_model_props(model, metadata)
@@ -206,7 +207,7 @@ def _head(g: GraphBuilder, hidden: str, name: str, weights: dict[str, np.ndarray
 def _spotted(g: GraphBuilder, below: str, units: int, weights: dict[str, np.ndarray], paths: Paths) -> str:
     """[steps, 1, I] -> WEIGHT times the log-odds [steps, K] of the phrases' paths: `wakeword.spotter.Spotter`."""
     phones = _head(g, _gru(g, below, "spotter.gru", units, weights), "spotter.head", weights)
-    scores = _path_scores(g, phones, paths)
+    scores = _path_scores(g, phones, paths, "spotter.", weights)
     recent = g.reshape(g.with_earlier("held", scores, HELD_STEPS, paths.phrases), [-1, HELD_STEPS, paths.phrases])
     held = g.node("ReduceMax", recent, axes=[1], keepdims=0)
     likely = g.node("Clip", held, g.constant(LEAST), g.constant(MOST))
@@ -237,10 +238,12 @@ def _members(g: GraphBuilder, x: str, config: SystemConfig, weights: dict[str, n
     return said[0] if count == 1 else g.node("Concat", *said, axis=3)
 
 
-def _path_scores(g: GraphBuilder, logits: str, paths: Paths) -> str:
-    """Logits [T, S] of phones -> scores [T, K]: `wakeword.path.Paths.step` at each step, its state [P, I] carried."""
-    posteriors = g.node("Softmax", logits, axis=1)
-    costs = g.node("Div", posteriors, g.node("ReduceMax", posteriors, axes=[1], keepdims=1))
+def _path_scores(g: GraphBuilder, logits: str, paths: Paths, prefix: str, weights: dict[str, np.ndarray]) -> str:
+    """Logits [T, S] of phones -> scores [T, K]: `wakeword.path.path_scores`, its state [P, I] carried."""
+    hearing = {name: weights.get(prefix + name, plain) for name, plain in plain_hearing(len(PHONES)).items()}
+    counted = g.node("MatMul", g.node("Softmax", logits, axis=1), g.constant(hearing["likeness"]))
+    cheapest = g.node("Div", g.node("ReduceMax", counted, axes=[1], keepdims=1), g.constant(hearing["pace"]))
+    costs = g.node("Div", counted, cheapest)
     own = g.node("Gather", costs, g.constant(paths.phone, np.int64), axis=1)  # [T, P, I]
     rows, states = paths.phone.shape
     before = g.reshape(g.state("path", rows * states), [rows, states])

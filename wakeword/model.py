@@ -18,7 +18,7 @@ from wakeword.config import SystemConfig
 from wakeword.errors import BundleError, ConfigError
 from wakeword.features import Tables, tables
 from wakeword.features.micro import frames
-from wakeword.path import WEIGHT, Paths
+from wakeword.path import HEARING, WEIGHT, Paths
 from wakeword.spotter import SpotState, Spotter
 
 BATCH_NORM_EPSILON = 1e-3
@@ -220,6 +220,7 @@ def folded_weights(model: WakeModel) -> dict[str, np.ndarray]:
     if model.spotter is not None:
         weights |= _folded_gru("spotter.gru", model.spotter.gru, *below)
         weights |= _folded_linear("spotter.head", model.spotter.head, *_affine(model.spotter.norm))
+        weights |= {f"spotter.{name}": getattr(model.spotter, name) for name in HEARING}
     return {name: value.float().contiguous().numpy() for name, value in weights.items()}
 
 
@@ -254,6 +255,9 @@ def model_from_weights(config: SystemConfig, weights: dict[str, np.ndarray], pat
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(torch.from_numpy(weights[name]))
+        for name in HEARING:
+            if model.spotter is not None and f"spotter.{name}" in weights:
+                getattr(model.spotter, name).copy_(torch.from_numpy(weights[f"spotter.{name}"]))
         model.head.weight.mul_(model.members)
         for norm in (model.conv_norm, *model.gru_norm, *([model.spotter.norm] if model.spotter else [])):
             norm.running_var.fill_(1.0 - BATCH_NORM_EPSILON)

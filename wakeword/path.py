@@ -1,19 +1,21 @@
 """How well a stretch of sound follows a phrase's phones: what `enroll` listens by, without any training.
 
-The backbone gives, at each step, the probability of each phone. Divided by the highest of them, r <= 1, they say what
-it costs to hear this phone instead of the likeliest one. A path walks through a pronunciation's phones with an optional
-blank between each two; the best path that ends at a step multiplies these costs:
+The backbone gives, at each step, the probability of each phone. It mistakes some phones for others as a rule, so what
+it heard counts for what may have been said, by a table of its own (`wakeword.likeness`). Divided by the highest of
+them, r <= 1, these sums say what it costs to hear a phone instead of the likeliest one. A path walks through a
+pronunciation's phones with an optional blank between each two; the best path that ends at a step multiplies the costs:
 
-    p'[i] = r[phone of i] * max(p[i], p[i - 1], p[i - 2] if i - 2 is another phone),    p[-1] = 1
+    p'[i] = pace * r[phone of i] * max(p[i], p[i - 1], p[i - 2] if i - 2 is another phone),    p[-1] = 1
 
 p[-1] = 1 lets a path begin at any time, after whatever was said before (the filler of keyword spotting; Rohlicek et
-al. 1989, over CTC's topology). All in products, so a path that is not there has p = 0, and a fresh state is zeros. The
-score is the last p to the power 1 / phones: the mean cost of a phone, 1 where each was the likeliest.
+al. 1989, over CTC's topology). The pace makes each step cost something, so that what is said in one go is worth more
+than the same phones found here and there. All in products, so a path that is not there has p = 0, and a fresh state is
+zeros. The score is the last p to the power 1 / phones: the mean cost of a phone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +24,10 @@ from wakeword.errors import DataError
 from wakeword.phones import BLANK
 
 MIN_PHONES = 3
+HEARING = ("likeness", "pace")  # of the names of weights: what a path needs besides the phones' probabilities
 # Of `wakeword.spotter`, which weighs the scores in with what a trained network says:
-HELD_STEPS = 6  # outputs for which a score is held
-WEIGHT = 0.5  # of the score's log-odds, to 1 of the network's
+HELD_STEPS = 4  # outputs for which a score is held
+WEIGHT = 1.0  # of the score's log-odds, to 1 of the network's
 LEAST, MOST = 1e-3, 0.98  # between which a score is taken for a probability
 
 
@@ -69,18 +72,31 @@ class Paths:
         return np.zeros(self.phone.shape, np.float32)
 
     def step(self, costs: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """costs r [phones] of one step -> the score of each phrase [K], and the next state."""
+        """pace * r, [S], of one step -> the score of each phrase [K], and the next state."""
         begun = np.concatenate([np.ones((len(state), 1), np.float32), state[:, :-1]], axis=1)
         skipped = np.concatenate([np.zeros((len(state), 2), np.float32), state[:, :-2]], axis=1) * self.skips
         state = np.maximum(np.maximum(state, begun), skipped) * costs[self.phone]
         scores = (state * self.ends).max(axis=1) ** (1.0 / self.counts)
-        return np.array([scores[self.phrase == k].max() for k in range(self.phrases)]), state
+        return np.maximum.reduceat(scores, np.flatnonzero(np.diff(self.phrase, prepend=-1))), state
 
 
-def path_scores(posteriors: np.ndarray, paths: Paths) -> np.ndarray:
-    """Probabilities of phones [T, S], from the start of a stream -> scores [T, K]."""
+def plain_hearing(phones: int) -> dict[str, np.ndarray]:
+    """likeness float32 [S, S] and pace [1] where each phone counts for itself alone and no step costs anything.
+
+    So paths are followed in bundles before format 4, which say nothing of it.
+    """
+    return {"likeness": np.eye(phones, dtype=np.float32), "pace": np.ones(1, np.float32)}
+
+
+def path_scores(posteriors: np.ndarray, paths: Paths, hearing: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+    """Probabilities of phones [T, S], from the start of a stream -> scores [T, K].
+
+    `hearing` holds the likeness [S, S], for how much of the phone of a column that of a row counts, and the pace [1].
+    """
+    hearing = hearing or plain_hearing(posteriors.shape[1])
+    counted = posteriors @ hearing["likeness"]
     state, scores = paths.zero_state(), []
-    for costs in posteriors / posteriors.max(axis=1, keepdims=True):
+    for costs in counted / counted.max(axis=1, keepdims=True) * hearing["pace"]:
         score, state = paths.step(costs, state)
         scores.append(score)
     return np.array(scores).reshape(-1, paths.phrases)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wakeword.path import HELD_STEPS, LEAST, MOST, Paths
+from wakeword.path import HELD_STEPS, LEAST, MOST, Paths, plain_hearing
 from wakeword.phones import PHONES
 
 
@@ -35,6 +35,8 @@ class Spotter(nn.Module):
         self.gru = nn.GRU(inputs, units, batch_first=True)
         self.norm = nn.BatchNorm1d(units, eps=epsilon)
         self.head = nn.Linear(units, len(PHONES))
+        for name, value in plain_hearing(len(PHONES)).items():
+            self.register_buffer(name, torch.from_numpy(value))
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Spotter:
@@ -51,7 +53,8 @@ class Spotter(nn.Module):
         """What the layers below give, [B, T, I] -> the log-odds of each phrase's path [B, T, K] and the next state."""
         steps, last = self.gru(x, state.gru)
         phones = torch.softmax(self.head(self.norm(steps.transpose(1, 2)).transpose(1, 2)), dim=2)
-        scores, path = self._walked(phones / phones.amax(dim=2, keepdim=True), state.path)
+        counted = phones @ self.likeness
+        scores, path = self._walked(counted / counted.amax(dim=2, keepdim=True) * self.pace, state.path)
         known = torch.cat([state.held, scores], dim=1)
         held = known.unfold(1, HELD_STEPS, 1).amax(dim=3)
         return torch.logit(held.clamp(LEAST, MOST)), SpotState(last, path, known[:, known.shape[1] - HELD_STEPS + 1 :])

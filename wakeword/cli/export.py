@@ -77,14 +77,15 @@ def _onnx(bundle: Path, out: Path) -> tuple[dict, str]:
     from wakeword.export import PARITY_TOLERANCE, export
     from wakeword.files import write_bytes
     from wakeword.model import model_from_weights
-    from wakeword.path import Paths
+    from wakeword.path import HEARING, Paths
 
     if out.suffix != ".onnx":
         raise BundleError(f"--out: got {out}, expected a file that ends in .onnx")
     opened = read_bundle(bundle)
-    config, paths = opened.card.config, opened.card.paths
+    config, paths, weights = opened.card.config, opened.card.paths, opened.weights()
     spotted = Paths.of(paths) if config.model.spotter else None
-    graph, _, _ = export(model_from_weights(config, opened.weights(), spotted), opened.card)
+    hearing = {name: weights[name] for name in HEARING if name in weights}
+    graph, _, _ = export(model_from_weights(config, weights, spotted), opened.card, hearing)
     write_bytes(out, graph)
     facts = {"path": str(out), "bytes": len(graph), "parity_tolerance": PARITY_TOLERANCE}
     return facts, f"wrote {out}: {len(graph)} bytes, equal to torch within {PARITY_TOLERANCE}"
