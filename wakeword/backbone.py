@@ -24,11 +24,11 @@ from wakeword.audio import FULL_SCALE
 from wakeword.clips import Example
 from wakeword.config import Config, SystemConfig
 from wakeword.errors import ConfigError, DataError
-from wakeword.files import locked
 from wakeword.model import WakeModel
 from wakeword.path import HEARING
 from wakeword.phones import BLANK, PHONES
 from wakeword.run import Report, Run
+from wakeword.team import locked_by_first
 
 PACKAGED = Path(__file__).parent / "weights" / "backbone.safetensors"
 HEAD = "head."  # of the names of weights: what is not the backbone's but its task's
@@ -108,10 +108,13 @@ def train_backbone(
 
     `start_from` is a backbone to begin with. Raises what `wakeword.train.train` does.
     """
-    with locked(Path(out) / "training"):
+    with locked_by_first(Path(out) / "training"):
         run = BackboneRun(config, speech, Path(out), start_from)
         run.to_its_end(report)
-        return run.write()
+        if run.team.leads:
+            run.write()
+        run.team.wait()
+        return load_backbone(Path(out) / PACKAGED.name)
 
 
 class BackboneRun(Run[SpeechBatch]):
@@ -145,7 +148,8 @@ class BackboneRun(Run[SpeechBatch]):
         wrong = phones = loss = 0.0
         with torch.inference_mode():
             for batch in self.held_out:
-                logits, _ = model(batch.pcm, model.empty_state(len(batch.pcm)))
+                pcm = batch.pcm.to(self.team.device)
+                logits = model(pcm, model.empty_state(len(pcm)))[0].cpu()
                 loss += ctc_loss(logits, batch.said).item() / len(self.held_out)
                 wrong += sum(map(edit_distance, map(decoded, logits), batch.said))
                 phones += sum(map(len, batch.said))
@@ -179,7 +183,7 @@ def ctc_loss(logits: Tensor, said: list[list[int]]) -> Tensor:
     """CTC's loss of logits [B, T, S] in nats a phone, mean over the examples; one too short for its phones counts 0."""
     lengths = torch.tensor([len(phones) for phones in said])
     steps = torch.full((len(said),), logits.shape[1])
-    targets = torch.tensor(list(chain.from_iterable(said)))
+    targets = torch.tensor(list(chain.from_iterable(said)), device=logits.device)
     by_time = torch.log_softmax(logits, dim=2).transpose(0, 1)
     loss = nn.functional.ctc_loss(by_time, targets, steps, lengths, blank=BLANK, reduction="none", zero_infinity=True)
     return (loss / lengths.clamp(min=1)).mean()

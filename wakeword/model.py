@@ -65,8 +65,9 @@ class FrontEnd(nn.Module):
     def _normalised(self, energy: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
         """The running mean as one triangular matrix product, so that training needs no loop over frames."""
         rule, frames = self.tables.norm, energy.shape[1]
-        powers = (rule.keep ** torch.arange(frames + 1).double()).float()
-        age = torch.arange(frames)[:, None] - torch.arange(frames)[None, :]
+        numbers = torch.arange(frames + 1, device=energy.device)
+        powers = (rule.keep ** numbers.double()).float()
+        age = numbers[:-1, None] - numbers[None, :-1]
         decay = (1 - rule.keep) * powers[age.clamp(min=0)].tril()
         ones = torch.ones_like(energy[:, :, :1])
         sums = decay @ torch.cat([energy, ones], dim=2) + powers[1:, None] * norm[:, None, :]
@@ -112,13 +113,13 @@ class WakeModel(nn.Module):
 
     def zero_state(self, batch: int = 1) -> State:
         """The state at the start of a stream: zeros."""
-        features = self.features
+        features, device = self.features, self.head.weight.device
         history = self.conv.kernel_size[0] - self.conv.stride[0]
         return State(
-            torch.zeros(batch, features.window_samples - features.hop_samples),
-            torch.zeros(batch, features.bins + 1),
-            torch.zeros(batch, features.bins, history),
-            tuple(torch.zeros(1, batch, gru.hidden_size) for gru in self.gru),
+            torch.zeros(batch, features.window_samples - features.hop_samples, device=device),
+            torch.zeros(batch, features.bins + 1, device=device),
+            torch.zeros(batch, features.bins, history, device=device),
+            tuple(torch.zeros(1, batch, gru.hidden_size, device=device) for gru in self.gru),
             self.spotter.zero_state(batch) if self.spotter else None,
         )
 

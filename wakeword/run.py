@@ -1,7 +1,8 @@
 """One training run, whatever it learns: batch, step, average, validate, checkpoint, stop.
 
 What is learned is a subclass's: it says where batches come from, what the loss is and how good a network is. A run that
-was killed goes on from its last checkpoint exactly as if it had not been.
+was killed goes on from its last checkpoint exactly as if it had not been. Several processes can be one run (see
+`team`): each goes through all of this, the validation included, and one of them writes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from wakeword.errors import DataError
 from wakeword.model import WakeModel
 from wakeword.prefetch import prefetched
 from wakeword.rounding import rounded_weights
+from wakeword.team import Team
 
 CHECKPOINT = Path("training") / "checkpoint.safetensors"
 CHECKPOINT_EVERY_S = 30.0
@@ -54,9 +56,9 @@ class Run(ABC, Generic[Batch]):
     """What must be equal for a checkpoint to be gone on with."""
 
     def __init__(self, config: Config, model: WakeModel, out: Path) -> None:
-        self.config, self.out = config, out
+        self.config, self.out, self.team = config, out, Team.gathered()
         self.path = out / CHECKPOINT
-        self.model = model.train()
+        self.model = model.to(self.team.device).train()
         model.freeze(config.train.frozen_layers)
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
@@ -103,14 +105,16 @@ class Run(ABC, Generic[Batch]):
                 redraw = False
                 while not (redraw or self.finished()):
                     begin_s = time.monotonic()
-                    batch = next(supply)
+                    batch = self._placed(next(supply))
                     waited_s = time.monotonic() - begin_s
                     loss = self.train_step(batch)
                     self.count(waited_s, time.monotonic() - begin_s)
-                    if self.progress.step % REPORT_EVERY_STEPS == 0:
+                    if self.team.leads and self.progress.step % REPORT_EVERY_STEPS == 0:
                         report({"event": "step", **self.facts(), "loss": _finite(loss)})
                     if self.progress.step % limits.validate_every_steps == 0 or self.finished():
-                        report({"event": "validation", **self.validate()})
+                        line = self.validate()
+                        if self.team.leads:
+                            report({"event": "validation", **line})
                         redraw = self.renew()
                     if time.monotonic() - saved_s > CHECKPOINT_EVERY_S or self.finished():
                         self.save()
@@ -124,6 +128,8 @@ class Run(ABC, Generic[Batch]):
         with self.as_deployed(self.model):
             loss = self.loss(batch)
             loss.backward()
+        self.team.average(p.grad for p in self.model.parameters() if p.grad is not None)
+        self.team.average(self.model.buffers())
         largest = self.config.train.gradient_clip / self.model.members**0.5  # of a mean over members
         nn.utils.clip_grad_norm_(self.model.parameters(), largest)
         self.optimizer.step()
@@ -137,7 +143,7 @@ class Run(ABC, Generic[Batch]):
     def count(self, waited_s: float, spent_s: float) -> None:
         self.progress.step += 1
         self.progress.waited_s += waited_s
-        self.progress.elapsed_s += spent_s
+        self._spend(spent_s)
 
     def facts(self) -> dict[str, Any]:
         done = self.progress
@@ -154,12 +160,14 @@ class Run(ABC, Generic[Batch]):
         else:
             self.progress.stale += 1
         self.progress.done = self.progress.stale >= self.config.train.patience
-        self.progress.elapsed_s += time.monotonic() - begin_s
+        self._spend(time.monotonic() - begin_s)
         line = {**self.facts(), **summary, "best": self.progress.stale == 0}
         self.progress.history.append(line)
         return line
 
     def save(self) -> None:
+        if not self.team.leads:
+            return
         groups = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -184,6 +192,15 @@ class Run(ABC, Generic[Batch]):
         torch.set_rng_state(groups["random"]["torch"])
         self.progress = Progress(**facts["progress"])
         return facts
+
+    def _placed(self, batch: Batch) -> Batch:
+        """The same on this process's device."""
+        moved = (part.to(self.team.device) if isinstance(part, Tensor) else part for part in batch)
+        return type(batch)(*moved)
+
+    def _spend(self, seconds: float) -> None:
+        """Counts time. That of the first process is everybody's, so that all of them stop at the same step."""
+        (self.progress.elapsed_s,) = self.team.led(self.progress.elapsed_s + seconds)
 
     def _schedule(self) -> float:
         """Linear warm-up, then half a cosine to a hundredth over the steps or minutes that are allowed."""

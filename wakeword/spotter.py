@@ -37,6 +37,8 @@ class Spotter(nn.Module):
         self.head = nn.Linear(units, len(PHONES))
         for name, value in plain_hearing(len(PHONES)).items():
             self.register_buffer(name, torch.from_numpy(value))
+        for name in ("phone", "skips", "ends"):
+            self.register_buffer(name, torch.from_numpy(getattr(paths, name)), persistent=False)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Spotter:
@@ -47,7 +49,7 @@ class Spotter(nn.Module):
         """The state at the start of a stream."""
         shape, held = self.paths.phone.shape, (HELD_STEPS - 1, self.paths.phrases)
         sizes = ((1, batch, self.gru.hidden_size), (batch, *shape), (batch, *held))
-        return SpotState(*(torch.zeros(size) for size in sizes))
+        return SpotState(*(torch.zeros(size, device=self.pace.device) for size in sizes))
 
     def forward(self, x: Tensor, state: SpotState) -> tuple[Tensor, SpotState]:
         """What the layers below give, [B, T, I] -> the log-odds of each phrase's path [B, T, K] and the next state."""
@@ -61,14 +63,12 @@ class Spotter(nn.Module):
 
     def _walked(self, costs: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
         """`Paths.step` for a batch: costs [B, T, phones], [B, P, I] -> scores [B, T, K] and the next [B, P, I]."""
-        tables, numbers = self.paths, torch.from_numpy(self.paths.phone)
-        skips, ends = torch.from_numpy(tables.skips), torch.from_numpy(tables.ends)
         one, two = path.new_ones(*path.shape[:2], 1), path.new_zeros(*path.shape[:2], 2)
         reached = []
         for now in costs.unbind(1):
-            begun, skipped = torch.cat([one, path], dim=2)[:, :, :-1], torch.cat([two, path], dim=2)[:, :, :-2] * skips
-            path = torch.maximum(torch.maximum(path, begun), skipped) * now[:, numbers]
-            reached.append((path * ends).amax(dim=2))
-        scores = torch.stack(reached, dim=1) ** torch.tensor(1.0 / tables.counts, dtype=torch.float32)
-        mine = [np.flatnonzero(tables.phrase == k) for k in range(tables.phrases)]
+            begun, skipped = torch.cat([one, path], dim=2)[:, :, :-1], torch.cat([two, path], dim=2)[:, :, :-2]
+            path = torch.maximum(torch.maximum(path, begun), skipped * self.skips) * now[:, self.phone]
+            reached.append((path * self.ends).amax(dim=2))
+        scores = torch.stack(reached, dim=1) ** torch.tensor(1.0 / self.paths.counts).to(path)
+        mine = [np.flatnonzero(self.paths.phrase == k) for k in range(self.paths.phrases)]
         return torch.stack([scores[:, :, rows].amax(dim=2) for rows in mine], dim=2), path

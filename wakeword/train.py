@@ -18,16 +18,16 @@ from torch import Tensor
 from wakeword import checkpoint
 from wakeword.backbone import PACKAGED, load_backbone
 from wakeword.batches import Batch, TrainingData, batches
-from wakeword.bundle import Bundle, Card, write_bundle
+from wakeword.bundle import Bundle, Card, read_bundle, write_bundle
 from wakeword.clips import Example, PhraseLengths
 from wakeword.config import Config, SystemConfig
 from wakeword.errors import DataError
 from wakeword.export import export
-from wakeword.files import locked
 from wakeword.hardness import Hardness
 from wakeword.model import WakeModel, weighted_loss
 from wakeword.path import Paths
 from wakeword.run import CHECKPOINT, Report, Run
+from wakeword.team import locked_by_first
 from wakeword.validate import Validation, validate
 
 
@@ -42,14 +42,18 @@ def train(
 
     `start_from` is the folder of an earlier run of the same network, whose best weights this one begins with, or the
     file of a backbone; without it `config.train.backbone` says whether it is the packaged backbone.
-    `report` is called with one dict for every few steps ("step") and every validation ("validation").
+    `report` is called with one dict for every few steps ("step") and every validation ("validation"). Started by
+    torchrun, all processes train one network together, each on its GPU if there is one; the first writes and reports.
     Raises FileError if `out` cannot be written or another run is writing it, DataError if it holds a run with another
     configuration or other clips, or if training diverges.
     """
-    with locked(Path(out) / "training"):
+    with locked_by_first(Path(out) / "training"):
         run = WakeRun(config, data, Path(out), start_from)
         run.to_its_end(report)
-        return run.write_bundle()
+        if run.team.leads:
+            run.write_bundle()
+        run.team.wait()
+        return read_bundle(out)
 
 
 class WakeRun(Run[Batch]):
@@ -77,7 +81,7 @@ class WakeRun(Run[Batch]):
     def loss(self, batch: Batch) -> Tensor:
         said = self.model.each(batch.pcm, self.model.empty_state(len(batch.pcm)))
         wrong = torch.sigmoid(said.detach().mean(dim=0)) * batch.weight * (1.0 - batch.target)
-        self.hardness.observe(batch.events, wrong.amax(dim=2).numpy(), self.config)
+        self.hardness.observe(batch.events, wrong.amax(dim=2).cpu().numpy(), self.config)
         how_much = self.config.train.positive_weight
         return torch.stack([weighted_loss(one, batch.target, batch.weight, how_much) for one in said]).mean()
 
@@ -121,7 +125,7 @@ class WakeRun(Run[Batch]):
                 "train": self.config.train.model_dump(),
             },
         )
-        return write_bundle(self.out, card, *export(self.best, card))
+        return write_bundle(self.out, card, *export(self.best.cpu(), card))
 
     def _told(self) -> dict[str, Any]:
         """How training went, for the card."""

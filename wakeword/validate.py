@@ -82,7 +82,8 @@ def _scored(model: WakeModel, examples: Iterator[Example], phrases: Sequence[str
         pairs = [targets(example.events, phrases, config) for example in batch]
         target, weight = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
         with torch.inference_mode():
-            logits, _ = model(pcm, model.empty_state(len(batch)))
+            logits, _ = model(pcm.to(model.head.weight.device), model.empty_state(len(batch)))
+            logits = logits.cpu()
             loss = weighted_loss(logits, target, weight, config.train.positive_weight).item()
         curves = torch.sigmoid(logits).numpy()
         yield from (_Scored(curve, example.events, loss) for curve, example in zip(curves, batch, strict=True))

@@ -24,7 +24,7 @@ from wakeword.config import Config, override
 from wakeword.errors import DataError
 from wakeword.path import MIN_PHONES
 from wakeword.phones import phones
-from wakeword.shards import INDEX_NAME
+from wakeword.shards import INDEX_NAME, process_rank
 from wakeword.train import train
 
 Report = Callable[[dict[str, Any]], None]
@@ -54,6 +54,7 @@ WITH_TAKES = {
     "model": MEMBERS,
     "train": {"max_steps": 500, "validate_every_steps": 125, "hard_negatives": 0.0},
 }
+EXAMPLES_APART = 1 << 32  # between the first examples of processes that train together: more than any of them renders
 LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
@@ -65,7 +66,9 @@ def typed(config: Config, takes: bool = False) -> Config:
 
 
 def reporter(as_json: bool) -> Report:
-    """Prints events: JSON lines, or sentences; progress stays on one line of a terminal."""
+    """Prints events: JSON lines, or sentences; progress stays on one line of a terminal. Of a team, one prints."""
+    if process_rank()[0] > 0:
+        return lambda event: None
     if as_json:
         return lambda event: print(json.dumps(event), flush=True)
     return _print_sentence
@@ -100,12 +103,12 @@ def open_clips(
 
 def rendered(clips: Clips, config: Config, workers: int | None, casting: Casting = ESPEAK_ALONE) -> TrainingData:
     """Examples rendered on the fly by `workers` processes (None: half the cores)."""
-    cores = os.cpu_count() or 2
+    cores, first = os.cpu_count() or 2, process_rank()[0] * EXAMPLES_APART
     processes = max(1, cores // 2) if workers is None else workers
     torch.set_num_threads(max(1, cores - processes))  # more than its share of the cores makes torch slower, not faster
     return TrainingData(
         phrases=list(clips.phrases),
-        train=lambda start, times: stream(clips, config, "train", start, workers=processes, times=times),
+        train=lambda start, times: stream(clips, config, "train", first + start, workers=processes, times=times),
         validation=lambda count: stream(clips, config, "validation", 0, count, workers=processes),
         provenance={"clips": clips.summary(), "clips_digest": clips.bank.digest},
         pronunciations=pronunciations(clips.phrases, casting) if config.model.spotter else [],
@@ -136,6 +139,8 @@ def from_dataset(folder: Path, config: Config) -> TrainingData:
     for side, found in sides.items():
         if not found:
             raise DataError(f"{folder}: got no {side} examples, expected a dataset of `wakeword synth`")
+    rank, world = process_rank()
+    first = rank * len(sides["train"]) // world
     shapes = {(clip.sample_rate_hz, clip.samples) for clip in clips}
     expected = (config.audio.sample_rate_hz, config.example_samples)
     if shapes != {expected}:
@@ -144,7 +149,7 @@ def from_dataset(folder: Path, config: Config) -> TrainingData:
         )
     return TrainingData(
         phrases=phrases,
-        train=lambda start, times: read_examples(folder, sides["train"], start),
+        train=lambda start, times: read_examples(folder, sides["train"], first + start),
         validation=lambda count: islice(
             read_examples(folder, sides["validation"]), min(count, len(sides["validation"]))
         ),
