@@ -32,7 +32,7 @@ HELD_OUT_TAKES = 100
 HELD_OUT_NOISE = {"kitchen", "berlin_noise", "muges", "ibm", "precise"}
 HELD_OUT_SPEECH = {"fleurs_du_mal", "precise_amelia"}
 HELD_OUT_LANGUAGE = "fr"
-NONSENSE_CLIPS = 1500
+NONSENSE_CLIPS = 4500
 RATE_HZ = 16000
 
 
