@@ -14,30 +14,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
 import wakeword  # noqa: E402
-from firmware_export.esphome.package import (  # noqa: E402
-    HIGHEST_CUTOFF,
-    ROOMY_ARENA_BYTES,
-    open_runtime,
-    program_of,
-)
+from firmware_export.esphome.package import HIGHEST_CUTOFF, program_of, run_on_device  # noqa: E402
 from firmware_export.layers import read_layers  # noqa: E402
-from firmware_export.quantize import Quantized, quantize  # noqa: E402
+from firmware_export.quantize import quantize  # noqa: E402
 from firmware_export.reference import run  # noqa: E402
 from firmware_export.tflite import write_tflite  # noqa: E402
-from wakeword.audio import FULL_SCALE, to_float, to_int16  # noqa: E402
+from wakeword.audio import to_float, to_int16  # noqa: E402
 from wakeword.bundle import read_bundle  # noqa: E402
 from wakeword.detector import fire_steps, smooth  # noqa: E402
-from wakeword.features.micro import MicroStream, to_int8  # noqa: E402
+from wakeword.features.micro import MicroStream  # noqa: E402
 from wakeword.metrics import Trials, det_curve, miss_rate_at  # noqa: E402
 from wakeword.stream import WakeWord  # noqa: E402
 from wakeword.trials import (  # noqa: E402
@@ -81,50 +76,44 @@ def main() -> int:
     return 0
 
 
-class Hearer(Protocol):
-    """What of a WakeWord it takes to be scored like one."""
-
-    step_samples: int
-    sample_rate_hz: int
-    warmup_steps: int
-
-    def scores(self, pcm: np.ndarray) -> tuple[object, np.ndarray]:
-        """Samples [N] -> anything, and probabilities [T, K]; `WakeWord.scores` has times in the first place."""
-
-
-class OnC:
-    """The twin of the C runtime."""
+class Integers(ABC):
+    """What a device computes, as far as it must look like a WakeWord to be scored like one."""
 
     highest_threshold = 1.0
 
     def __init__(self, bundle: Path, ww: WakeWord) -> None:
-        golden, _ = read_bundle(bundle).golden()
-        self._q: Quantized = quantize(read_layers(bundle), golden / FULL_SCALE)
         self.step_samples, self.sample_rate_hz, self.warmup_steps = ww.step_samples, ww.sample_rate_hz, ww.warmup_steps
+        self.bundle = read_bundle(bundle)
+        self.golden = to_float(self.bundle.golden()[0])
+
+    @abstractmethod
+    def scores(self, pcm: np.ndarray) -> tuple[None, np.ndarray]:
+        """Samples [N] -> nothing, and probabilities [T, K]; `WakeWord.scores` has times in the first place."""
+
+
+class OnC(Integers):
+    """The twin of the C runtime."""
+
+    def __init__(self, bundle: Path, ww: WakeWord) -> None:
+        super().__init__(bundle, ww)
+        self._q = quantize(read_layers(bundle), self.golden)
 
     def scores(self, pcm: np.ndarray) -> tuple[None, np.ndarray]:
         return None, run(self._q, to_int16(pcm)).probabilities / 2**16
 
 
-class OnEsphome:
+class OnEsphome(Integers):
     """ESPHome's package, whose logits are lowered where the threshold is too high for 8 bits."""
 
     highest_threshold = HIGHEST_CUTOFF
 
     def __init__(self, bundle: Path, ww: WakeWord) -> None:
-        opened = read_bundle(bundle)
-        program = program_of(opened, MicroStream().feed(to_float(opened.golden()[0])))
-        self._shape, self._content = program.source.shape, write_tflite(program, opened.card.phrases[0])
-        self.step_samples, self.sample_rate_hz, self.warmup_steps = ww.step_samples, ww.sample_rate_hz, ww.warmup_steps
+        super().__init__(bundle, ww)
+        self._program = program_of(self.bundle, MicroStream().feed(self.golden))
+        self._content = write_tflite(self._program, self.bundle.card.phrases[0])
 
     def scores(self, pcm: np.ndarray) -> tuple[None, np.ndarray]:
-        frames = MicroStream().feed(pcm)
-        steps = to_int8(frames[: len(frames) // self._shape[1] * self._shape[1]]).reshape(-1, *self._shape)
-        runtime, outputs = open_runtime(self._content, ROOMY_ARENA_BYTES), []
-        for step in steps:
-            runtime.set_input(step, 0)
-            runtime.invoke()
-            outputs.append(runtime.get_output(0).item())
+        outputs = [output for _, output in run_on_device(self._content, self._program, MicroStream().feed(pcm))]
         return None, np.array(outputs, np.float32)[:, None] / 256
 
 
@@ -139,7 +128,7 @@ class Pair:
         lowered = own.model_copy(update={"threshold": min(own.threshold, self.integers.highest_threshold)})
         self.configs = (own, lowered)
 
-    def curve(self, hearer: Hearer, blocks: Iterator[np.ndarray]) -> np.ndarray:
+    def curve(self, hearer: WakeWord | Integers, blocks: Iterator[np.ndarray]) -> np.ndarray:
         """Blocks float32 [N] of one stream -> the smoothed scores [T]."""
         scores = score_stream(hearer, blocks, 0).astype(np.float64)
         return smooth(scores, self.configs[0].smoothing_steps, self.configs[0].patience_steps)
@@ -158,7 +147,7 @@ def takes(arguments: argparse.Namespace, rate: int):
         print(f"{'quiet' if snr_db is None else snr_db}: done", file=sys.stderr, flush=True)
 
 
-def negatives(arguments: argparse.Namespace, pair: Pair, hearer: Hearer) -> tuple[np.ndarray, float]:
+def negatives(arguments: argparse.Namespace, pair: Pair, hearer: WakeWord | Integers) -> tuple[np.ndarray, float]:
     """The curve of one hearer over at most so many hours, and the hours that were heard."""
     stream, rate = NegativeStream(), pair.ww.sample_rate_hz
     blocks = negative_blocks(recordings(arguments.negatives), rate, stream)

@@ -17,7 +17,7 @@ from wakeword.config import load_config
 from wakeword.enroll import enroll, measured_thresholds, path_threshold
 from wakeword.errors import BundleError, DataError
 from wakeword.info import numbers
-from wakeword.path import plain_hearing
+from wakeword.path import hearing_in
 from wakeword.phones import BLANK, PHONES, phones
 
 
@@ -66,7 +66,7 @@ def test_thresholds_are_what_so_many_seconds_exceed() -> None:
     posteriors = rng.dirichlet(np.full(len(PHONES), 0.1), int(hours * 3600) * steps_a_second).astype(np.float32)
     posteriors[:, BLANK] += 0.05
     phrases = [[1, 15, 2, 16], [3, 17, 4, 18]]
-    table = measured_thresholds([posteriors], plain_hearing(len(PHONES)), phrases, 1.0 / steps_a_second, [1.0, 100.0])
+    table = measured_thresholds([posteriors], hearing_in({}), phrases, 1.0 / steps_a_second, [1.0, 100.0])
     rare, often = table["by_phones"]["4"]
     assert table["hours"] == hours
     assert 0.0 < often < rare < 1.0

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="the network is torch: install the e
 from wakeword.bundle import Card, read_bundle  # noqa: E402
 from wakeword.export import PARITY_TOLERANCE, export, graph_metadata, run_graph  # noqa: E402
 from wakeword.model import WakeModel, folded_weights, model_from_weights, stream_logits  # noqa: E402
-from wakeword.path import HELD_STEPS, LEAST, MOST, Paths, path_scores, plain_hearing  # noqa: E402
+from wakeword.path import HELD_STEPS, LEAST, MOST, Paths, hearing_in, path_scores  # noqa: E402
 from wakeword.spotter import Spotter  # noqa: E402
 
 CONFIGS = ["default", "activate", "tiny", "ensemble"]
@@ -115,8 +115,8 @@ def test_bundles_that_know_no_likeness_of_phones_are_followed_as_they_were() -> 
     torch.manual_seed(2)
     model = WakeModel(config, len(PHONES)).eval()
     card = Card(phrases=["a"], thresholds=[0.5], phrase_s=[0.5], paths=said, config=config, provenance={})
-    pcm, plain = speech("default", 20), plain_hearing(len(PHONES))
-    before, after = (run_graph(export(model, card, hearing)[0], pcm, [len(pcm)]) for hearing in (None, plain))
+    pcm = speech("default", 20)
+    before, after = (run_graph(export(model, card, hearing)[0], pcm, [len(pcm)]) for hearing in ({}, hearing_in({})))
     np.testing.assert_array_equal(before, after)
 
 

@@ -25,7 +25,7 @@ from wakeword.clips import Example
 from wakeword.config import Config, SystemConfig
 from wakeword.errors import ConfigError, DataError
 from wakeword.model import WakeModel
-from wakeword.path import HEARING
+from wakeword.path import HEARING, hearing_in
 from wakeword.phones import BLANK, PHONES
 from wakeword.run import Report, Run
 from wakeword.team import locked_by_first
@@ -74,17 +74,16 @@ class Backbone:
             raise ConfigError(
                 "train.backbone: got features or a model that are not the backbone's, expected false there"
             )
-        wanted = {name: value for name, value in self.weights.items() if name not in HEARING}
-        wanted = {name: value for name, value in wanted.items() if head or not name.startswith(HEAD)}
-        wanted = _for_members(wanted, config)
+        others = HEARING if head else (*HEARING, HEAD)
+        wanted = _for_members({n: value for n, value in self.weights.items() if not n.startswith(others)}, config)
         if model.spotter is not None:
             wanted |= _for_spotter(self.weights, config)
         model.load_state_dict({**model.state_dict(), **wanted})
 
     @property
     def hearing(self) -> dict[str, np.ndarray]:
-        """What paths through the phones need (see `wakeword.path`): its own, if it was measured."""
-        return {name: value.numpy() for name, value in self.weights.items() if name in HEARING}
+        """What paths through the phones need (see `wakeword.path.hearing_in`)."""
+        return hearing_in({name: value.numpy() for name, value in self.weights.items()})
 
     def model(self, config: SystemConfig) -> WakeModel:
         """The whole network with its head of phones, in eval mode."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -17,7 +19,7 @@ from wakeword.errors import BundleError
 from wakeword.features.micro import MicroStream
 from wakeword.graph import build_graph
 from wakeword.model import WakeModel, folded_weights, stream_logits
-from wakeword.path import Paths, path_scores
+from wakeword.path import Paths, hearing_in, path_scores
 
 PARITY_TOLERANCE = 1e-5  # on probabilities: float32 sums in another order stay two decades below
 
@@ -69,15 +71,15 @@ def run_graph(graph: bytes, pcm: np.ndarray, chunk_samples: list[int]) -> np.nda
 
 
 def export(
-    model: WakeModel, card: Card, hearing: dict[str, np.ndarray] | None = None
+    model: WakeModel, card: Card, hearing: Mapping[str, np.ndarray] = MappingProxyType({})
 ) -> tuple[bytes, dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """(graph, folded weights, golden vectors) of a trained model; `hearing` is that of an enrolled one.
+    """(graph, folded weights, golden vectors) of a trained model, or of an enrolled one with its `hearing`.
 
     Raises BundleError if graph and torch model differ by more than 1e-5 in any probability, streamed in chunks of
     1, 4, 2 and 7 steps.
     """
     model.eval()
-    weights = folded_weights(model) | (hearing or {})
+    weights = folded_weights(model) | dict(hearing)
     paths = Paths.of(card.paths) if card.paths else None
     graph = build_graph(card.config, weights, graph_metadata(card), paths)
     pcm = golden_signal(card.config)
@@ -87,7 +89,7 @@ def export(
     if paths is None or card.config.model.spotter:
         expected = torch.sigmoid(logits).numpy()
     else:
-        expected = path_scores(torch.softmax(logits, 1).numpy(), paths, hearing)
+        expected = path_scores(torch.softmax(logits, 1).numpy(), paths, hearing_in(weights))
     worst = float(np.abs(got - expected).max())
     if not worst <= PARITY_TOLERANCE:
         raise BundleError(f"export: ONNX and torch differ by {worst:.2e}, expected at most {PARITY_TOLERANCE:.0e}")

@@ -18,8 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from wakeword.config import SystemConfig
 from wakeword.features import Tables, tables
-from wakeword.path import HELD_STEPS, LEAST, MOST, WEIGHT, Paths, plain_hearing
-from wakeword.phones import PHONES
+from wakeword.path import HELD_STEPS, LEAST, MOST, WEIGHT, Paths, hearing_in
 
 OPSET = 17
 
@@ -240,7 +239,7 @@ def _members(g: GraphBuilder, x: str, config: SystemConfig, weights: dict[str, n
 
 def _path_scores(g: GraphBuilder, logits: str, paths: Paths, prefix: str, weights: dict[str, np.ndarray]) -> str:
     """Logits [T, S] of phones -> scores [T, K]: `wakeword.path.path_scores`, its state [P, I] carried."""
-    hearing = {name: weights.get(prefix + name, plain) for name, plain in plain_hearing(len(PHONES)).items()}
+    hearing = hearing_in(weights, prefix)
     counted = g.node("MatMul", g.node("Softmax", logits, axis=1), g.constant(hearing["likeness"]))
     cheapest = g.node("Div", g.node("ReduceMax", counted, axes=[1], keepdims=1), g.constant(hearing["pace"]))
     costs = g.node("Div", counted, cheapest)

@@ -18,7 +18,7 @@ from wakeword.config import SystemConfig
 from wakeword.errors import BundleError, ConfigError
 from wakeword.features import Tables, tables
 from wakeword.features.micro import frames
-from wakeword.path import HEARING, WEIGHT, Paths
+from wakeword.path import HEARING, WEIGHT, Paths, hearing_in
 from wakeword.spotter import SpotState, Spotter
 
 BATCH_NORM_EPSILON = 1e-3
@@ -256,9 +256,9 @@ def model_from_weights(config: SystemConfig, weights: dict[str, np.ndarray], pat
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(torch.from_numpy(weights[name]))
-        for name in HEARING:
-            if model.spotter is not None and f"spotter.{name}" in weights:
-                getattr(model.spotter, name).copy_(torch.from_numpy(weights[f"spotter.{name}"]))
+        if model.spotter is not None:
+            for name, value in hearing_in(weights, "spotter.").items():
+                getattr(model.spotter, name).copy_(torch.from_numpy(value))
         model.head.weight.mul_(model.members)
         for norm in (model.conv_norm, *model.gru_norm, *([model.spotter.norm] if model.spotter else [])):
             norm.running_var.fill_(1.0 - BATCH_NORM_EPSILON)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wakeword.errors import DataError
-from wakeword.phones import BLANK
+from wakeword.phones import BLANK, PHONES
 
 MIN_PHONES = 3
 HEARING = ("likeness", "pace")  # of the names of weights: what a path needs besides the phones' probabilities
@@ -80,20 +80,18 @@ class Paths:
         return np.maximum.reduceat(scores, np.flatnonzero(np.diff(self.phrase, prepend=-1))), state
 
 
-def plain_hearing(phones: int) -> dict[str, np.ndarray]:
-    """likeness float32 [S, S] and pace [1] where each phone counts for itself alone and no step costs anything.
+def hearing_in(weights: Mapping[str, np.ndarray], prefix: str = "") -> dict[str, np.ndarray]:
+    """What of a network's weights its paths need, by HEARING's names: likeness float32 [S, S] and pace [1].
 
-    So paths are followed in bundles before format 4, which say nothing of it.
+    The likeness says for how much of the phone of a column that of a row counts, the pace what a step costs. Where the
+    weights know neither, as those before format 4, each phone counts for itself alone and no step costs anything.
     """
-    return {"likeness": np.eye(phones, dtype=np.float32), "pace": np.ones(1, np.float32)}
+    plain = {"likeness": np.eye(len(PHONES), dtype=np.float32), "pace": np.ones(1, np.float32)}
+    return {name: weights.get(prefix + name, plain[name]) for name in HEARING}
 
 
-def path_scores(posteriors: np.ndarray, paths: Paths, hearing: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
-    """Probabilities of phones [T, S], from the start of a stream -> scores [T, K].
-
-    `hearing` holds the likeness [S, S], for how much of the phone of a column that of a row counts, and the pace [1].
-    """
-    hearing = hearing or plain_hearing(posteriors.shape[1])
+def path_scores(posteriors: np.ndarray, paths: Paths, hearing: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Probabilities of phones [T, S], from the start of a stream -> scores [T, K]. `hearing`: see `hearing_in`."""
     counted = posteriors @ hearing["likeness"]
     state, scores = paths.zero_state(), []
     for costs in counted / counted.max(axis=1, keepdims=True) * hearing["pace"]:

@@ -129,7 +129,7 @@ class Run(ABC, Generic[Batch]):
             loss = self.loss(batch)
             loss.backward()
         self.team.average(p.grad for p in self.model.parameters() if p.grad is not None)
-        self.team.average(self.model.buffers())
+        self.team.average(self._statistics())
         largest = self.config.train.gradient_clip / self.model.members**0.5  # of a mean over members
         nn.utils.clip_grad_norm_(self.model.parameters(), largest)
         self.optimizer.step()
@@ -193,6 +193,12 @@ class Run(ABC, Generic[Batch]):
         self.progress = Progress(**facts["progress"])
         return facts
 
+    def _statistics(self) -> Iterator[Tensor]:
+        """Of the batch norms that learn. What else a network holds is the same everywhere, and no mean may round it."""
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm1d) and module.training:
+                yield from module.buffers()
+
     def _placed(self, batch: Batch) -> Batch:
         """The same on this process's device."""
         moved = (part.to(self.team.device) if isinstance(part, Tensor) else part for part in batch)
@@ -200,7 +206,7 @@ class Run(ABC, Generic[Batch]):
 
     def _spend(self, seconds: float) -> None:
         """Counts time. That of the first process is everybody's, so that all of them stop at the same step."""
-        (self.progress.elapsed_s,) = self.team.led(self.progress.elapsed_s + seconds)
+        self.progress.elapsed_s = self.team.led(self.progress.elapsed_s + seconds)
 
     def _schedule(self) -> float:
         """Linear warm-up, then half a cosine to a hundredth over the steps or minutes that are allowed."""

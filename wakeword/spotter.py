@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wakeword.path import HELD_STEPS, LEAST, MOST, Paths, plain_hearing
+from wakeword.path import HELD_STEPS, LEAST, MOST, Paths, hearing_in
 from wakeword.phones import PHONES
 
 
@@ -35,7 +35,7 @@ class Spotter(nn.Module):
         self.gru = nn.GRU(inputs, units, batch_first=True)
         self.norm = nn.BatchNorm1d(units, eps=epsilon)
         self.head = nn.Linear(units, len(PHONES))
-        for name, value in plain_hearing(len(PHONES)).items():
+        for name, value in hearing_in({}).items():
             self.register_buffer(name, torch.from_numpy(value))
         for name in ("phone", "skips", "ends"):
             self.register_buffer(name, torch.from_numpy(getattr(paths, name)), persistent=False)

@@ -62,13 +62,13 @@ class Team:
             for tensor, part in zip(mine, parts, strict=True):
                 tensor.copy_(part.reshape(tensor.shape))
 
-    def led(self, *values: float) -> list[float]:
-        """The first process's numbers."""
+    def led(self, value: float) -> float:
+        """The first process's number."""
         if self.world == 1:
-            return list(values)
-        said = torch.tensor(values, dtype=torch.float64, device=self.device)
+            return value
+        said = torch.tensor(value, dtype=torch.float64, device=self.device)
         distributed.broadcast(said, 0)
-        return said.tolist()
+        return said.item()
 
     def wait(self) -> None:
         """Until all of them are here."""

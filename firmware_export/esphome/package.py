@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,19 +161,24 @@ def _loudest(conv: Conv1d, frames: np.ndarray) -> float:
 
 def _run_checked(content: bytes, program: Program, frames: np.ndarray) -> tuple[np.ndarray, int]:
     """The model's outputs [T] on frames, which must be the twin's, and the arena it needs, in bytes."""
+    arena, twin, outputs = measured_arena(content), Twin(program), []
+    for step, output in run_on_device(content, program, frames):
+        outputs.append(output)
+        expected = int(twin.step(step).item())
+        if output != expected:
+            raise BundleError(f"export: step {len(outputs)}: TensorFlow Lite Micro gave {output}, twin {expected}")
+    return np.array(outputs), arena
+
+
+def run_on_device(content: bytes, program: Program, frames: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Frames float32 [T, 40] through the model in TensorFlow Lite Micro: each step's features int8, and its output."""
     stride = program.source.shape[1]
     steps = to_int8(frames[: len(frames) // stride * stride]).reshape(-1, *program.source.shape)
-    arena = measured_arena(content)
     runtime = open_runtime(content, ROOMY_ARENA_BYTES)  # in this process nothing may be written past its end
-    twin, outputs = Twin(program), []
     for step in steps:
         runtime.set_input(step, 0)
         runtime.invoke()
-        outputs.append(int(runtime.get_output(0).item()))
-        expected = int(twin.step(step).item())
-        if outputs[-1] != expected:
-            raise BundleError(f"export: step {len(outputs)}: TensorFlow Lite Micro gave {outputs[-1]}, twin {expected}")
-    return np.array(outputs), arena
+        yield step, int(runtime.get_output(0).item())
 
 
 def measured_arena(content: bytes) -> int:

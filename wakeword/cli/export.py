@@ -77,15 +77,14 @@ def _onnx(bundle: Path, out: Path) -> tuple[dict, str]:
     from wakeword.export import PARITY_TOLERANCE, export
     from wakeword.files import write_bytes
     from wakeword.model import model_from_weights
-    from wakeword.path import HEARING, Paths
+    from wakeword.path import Paths, hearing_in
 
     if out.suffix != ".onnx":
         raise BundleError(f"--out: got {out}, expected a file that ends in .onnx")
     opened = read_bundle(bundle)
     config, paths, weights = opened.card.config, opened.card.paths, opened.weights()
     spotted = Paths.of(paths) if config.model.spotter else None
-    hearing = {name: weights[name] for name in HEARING if name in weights}
-    graph, _, _ = export(model_from_weights(config, weights, spotted), opened.card, hearing)
+    graph, _, _ = export(model_from_weights(config, weights, spotted), opened.card, hearing_in(weights))
     write_bytes(out, graph)
     facts = {"path": str(out), "bytes": len(graph), "parity_tolerance": PARITY_TOLERANCE}
     return facts, f"wrote {out}: {len(graph)} bytes, equal to torch within {PARITY_TOLERANCE}"
