@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from wakeword.stream import WakeWord
 
 RATE = 16000
 PHRASES = ["hey test", "other word"]
+FOLDERS = {phrase: phrase.replace(" ", "_") for phrase in PHRASES}  # of their takes
 
 
 def write_babbler(folder: Path) -> Path:
@@ -76,6 +78,21 @@ async def page_server(wakeword: WakeWord, limits: Limits | None = None, token: s
     app = application(wakeword, lambda *what: heard.append(what), said.append, limits, token, Folders(**folders))
     async with HttpServer(app, listening, limits):
         yield address.port, heard, said
+
+
+async def ask(port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str):
+    """(status, body, headers) of one request that comes from the page itself, but for what `headers` say."""
+
+    def request():
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        own = {"Origin": f"http://127.0.0.1:{port}"} if method != "GET" else {}
+        connection.request(method, path, body, {**own, **{name.title(): value for name, value in headers.items()}})
+        answer = connection.getresponse()
+        found = answer.status, answer.read(), answer.headers
+        connection.close()
+        return found
+
+    return await asyncio.to_thread(request)
 
 
 def live(port: int, origin: str | None = "own", **options):

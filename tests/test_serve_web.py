@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import re
 import socket
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -18,38 +16,19 @@ import pytest
 pytest.importorskip("torch", reason="the tests' bundle is made with the extra 'train'")
 pytest.importorskip("starlette", reason="the web page needs the extra 'serve'")
 
-import soundfile
-from serving import PHRASES, RATE, live, noise, page_server, write_babbler
+from serving import FOLDERS, PHRASES, RATE, ask, live, noise, page_server, write_babbler
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from wakeword.detector import smooth
-from wakeword.serve.hits import Hits
 from wakeword.serve.limits import Limits
 from wakeword.serve.takes import Takes
 from wakeword.serve.web import PAGE
 from wakeword.stream import WakeWord, load
 
-NAMES = {phrase: phrase.replace(" ", "_") for phrase in PHRASES}
-
 
 @pytest.fixture(scope="module")
 def ww(tmp_path_factory: pytest.TempPathFactory) -> WakeWord:
     return load(write_babbler(tmp_path_factory.mktemp("bundles") / "babbler"))
-
-
-async def ask(port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str):
-    """(status, body, headers) of one request that comes from the page itself, but for what `headers` say."""
-
-    def request():
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        own = {"Origin": f"http://127.0.0.1:{port}"} if method != "GET" else {}
-        connection.request(method, path, body, {**own, **{name.title(): value for name, value in headers.items()}})
-        answer = connection.getresponse()
-        found = answer.status, answer.read(), answer.headers
-        connection.close()
-        return found
-
-    return await asyncio.to_thread(request)
 
 
 async def messages_of(port: int, pcm: np.ndarray, rate: int = RATE) -> list[dict]:
@@ -124,7 +103,7 @@ def test_a_browser_at_48_khz_hears_the_same_words(ww: WakeWord) -> None:
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", None, "http://127.0.0.1:1"])
 def test_another_sites_page_cannot_listen_or_write(ww: WakeWord, tmp_path: Path, origin: str | None) -> None:
     async def scenario():
-        takes = Takes(tmp_path, NAMES, lambda pcm, rate: "")
+        takes = Takes(tmp_path, FOLDERS, lambda pcm, rate: "")
         async with page_server(ww, takes=takes) as (port, _, _):
             with pytest.raises(InvalidStatus, match="403"):
                 await live(port, origin)
@@ -216,7 +195,7 @@ def test_one_page_too_many_is_refused_and_a_silent_one_is_closed(ww: WakeWord) -
 
 def test_a_request_that_does_not_come_to_its_end_is_cut_off(ww: WakeWord, tmp_path: Path) -> None:
     async def scenario():
-        takes = Takes(tmp_path, NAMES, lambda pcm, rate: "")
+        takes = Takes(tmp_path, FOLDERS, lambda pcm, rate: "")
         async with page_server(ww, Limits(message_s=0.3), takes=takes) as (port, _, _):
             ends = []
             origin = (
@@ -233,93 +212,6 @@ def test_a_request_that_does_not_come_to_its_end_is_cut_off(ww: WakeWord, tmp_pa
     assert ends[:2] == [b"", b""]
     assert b"400 Bad Request" in ends[2] and b"got a part of a request" in ends[2]
     assert alive == 200
-
-
-def test_takes_are_checked_kept_played_and_removed(ww: WakeWord, tmp_path: Path) -> None:
-    loud = (3000 * np.sin(np.arange(40000) / 5)).astype("<i2")
-
-    async def scenario():
-        takes = Takes(tmp_path / "takes", NAMES, lambda pcm, rate: "" if np.abs(pcm).max() > 0.01 else "too quiet")
-        async with page_server(ww, takes=takes) as (port, _, _):
-            to = "/api/takes?" + urlencode({"phrase": PHRASES[1], "rate_hz": RATE})
-            quiet = await ask(port, to, "POST", bytes(80000))
-            kept = [await ask(port, to, "POST", loud.tobytes()) for _ in range(2)]
-            played = await ask(port, "/api/takes/take_001.wav?" + urlencode({"phrase": PHRASES[1]}))
-            gone = await ask(port, "/api/takes/take_001.wav?" + urlencode({"phrase": PHRASES[1]}), "DELETE")
-            return quiet, kept, played, gone, await ask(port, "/api/takes")
-
-    quiet, kept, played, gone, listed = asyncio.run(scenario())
-    assert json.loads(quiet[1]) == {"problem": "too quiet"}
-    assert [json.loads(body)["take"] for _, body, _ in kept] == ["take_001.wav", "take_002.wav"]
-    assert played[1][:4] == b"RIFF" and gone[0] == 200
-    assert [one["takes"] for one in json.loads(listed[1])] == [[], ["take_002.wav"]]
-    found, rate = soundfile.read(tmp_path / "takes" / "other_word" / "take_002.wav", dtype="int16")
-    assert rate == RATE and np.array_equal(found, loud)
-
-
-@pytest.mark.parametrize(
-    ("query", "body", "problem"),
-    [
-        ({"phrase": "no such", "rate_hz": 16000}, bytes(100), "phrase: got 'no such'"),
-        ({"phrase": "hey test", "rate_hz": 1}, bytes(100), "rate: got 1,"),
-        ({"phrase": "hey test", "rate_hz": "9" * 5000}, bytes(100), "rate_hz: expected a whole number"),
-        ({"phrase": "hey test", "rate_hz": 16000}, bytes(101), "take: got 101 bytes"),
-        ({"phrase": "hey test", "rate_hz": 16000}, bytes(3 << 20), "got more than 2097152 bytes"),
-    ],
-)
-def test_a_take_that_makes_no_sense_is_refused(
-    ww: WakeWord, tmp_path: Path, query: dict, body: bytes, problem: str
-) -> None:
-    async def scenario():
-        async with page_server(ww, takes=Takes(tmp_path, NAMES, lambda pcm, rate: "")) as (port, _, _):
-            return await ask(port, f"/api/takes?{urlencode(query)}", "POST", body)
-
-    status, told, _ = asyncio.run(scenario())
-    assert status == 400 and problem in json.loads(told)["problem"]
-    assert not list(tmp_path.rglob("*.wav"))
-
-
-def make_hits(folder: Path) -> None:
-    for kind, name in (("hits", "20260101T000001.000Z_a"), ("near_misses", "20260101T000002.000Z_b")):
-        (folder / kind).mkdir(parents=True)
-        soundfile.write(folder / kind / f"{name}.wav", noise(0.2), RATE)
-        (folder / kind / f"{name}.json").write_text(json.dumps({"kind": kind, "phrase": "hey", "score": 0.9, "x": []}))
-    (folder / "secret.txt").write_text("not sound")
-    (folder.parent / "outside.wav").write_bytes(b"RIFF")
-
-
-def test_hits_are_listed_played_sorted_and_put_back_with_their_facts(ww: WakeWord, tmp_path: Path) -> None:
-    folder = tmp_path / "saved"
-    make_hits(folder)
-
-    async def scenario():
-        async with page_server(ww, hits=Hits(folder)) as (port, _, _):
-            listed = json.loads((await ask(port, "/api/hits"))[1])
-            one = {key: listed[0][key] for key in ("kind", "name")}
-            sound = await ask(port, "/api/hits/sound?" + urlencode(one))
-            moved = await ask(port, "/api/hits/move?" + urlencode({**one, "to": "wrong"}), "POST")
-            wrong = sorted(path.name for path in (folder / "wrong").iterdir())
-            back = await ask(port, "/api/hits/move?" + urlencode({**one, "kind": "wrong", "to": ""}), "POST")
-            return listed, sound, json.loads(moved[1]), wrong, json.loads(back[1])
-
-    listed, sound, moved, wrong, back = asyncio.run(scenario())
-    assert [(hit["kind"], hit["phrase"]) for hit in listed] == [("near_misses", "hey"), ("hits", "hey")]
-    assert sound[1][:4] == b"RIFF"
-    assert (moved, back) == ({"kind": "wrong"}, {"kind": "near_misses"})
-    assert wrong == ["20260101T000002.000Z_b.json", "20260101T000002.000Z_b.wav"]
-
-
-@pytest.mark.parametrize("name", ["../outside.wav", "..", "secret.txt", "/etc/passwd", "\0.wav", "no.wav", ""])
-@pytest.mark.parametrize("kind", ["hits", ".", "..", "../", ""])
-def test_no_file_outside_of_the_saved_hits_can_be_had_or_moved(tmp_path: Path, name: str, kind: str) -> None:
-    from wakeword.errors import ServeError
-
-    make_hits(tmp_path / "saved")
-    hits = Hits(tmp_path / "saved")
-    with pytest.raises(ServeError, match="hit: got"):
-        hits.path(kind, name)
-    with pytest.raises(ServeError, match="hit: got"):
-        hits.move(kind, name, "right")
 
 
 def test_by_default_there_are_neither_takes_nor_hits(ww: WakeWord) -> None:

@@ -9,15 +9,15 @@ import json
 import shutil
 import subprocess
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+pytest.importorskip("websockets", reason="steering the browser needs the extra 'serve'")
+
+from tests.browser import CHROMIUM, Browser
 from tests.signals import speech_like
 from wakeword.audio import write
 from wakeword.cli import main
@@ -30,7 +30,6 @@ from wakeword.web import RUNTIME, export_web
 RATE, SECONDS = 16000, 5
 PAGE = Path(__file__).parent.parent / "wakeword" / "web" / "page"
 NODE, NPM = shutil.which("node"), shutil.which("npm")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_node = pytest.mark.skipif(NODE is None, reason="needs Node.js: apt-get install nodejs npm")
 ALIASES_DB, IN_BAND_DB = -60.0, 0.1
 
@@ -165,59 +164,6 @@ def test_a_bundle_with_the_devices_front_end_is_refused(micro_bundle: Path, tmp_
         export_web(micro_bundle, tmp_path / "page", tmp_path)
 
 
-class Browser:
-    """Headless Chromium with a wav as its microphone, steered over its debugging protocol."""
-
-    def __init__(self, wav: Path, profile: Path) -> None:
-        flags = (
-            "--headless=new --no-sandbox --disable-gpu --no-first-run --remote-debugging-port=0 --window-size=900,900 "
-            "--use-fake-ui-for-media-stream --use-fake-device-for-media-stream "
-            "--autoplay-policy=no-user-gesture-required"
-        )
-        command = [CHROMIUM, *flags.split(), f"--use-file-for-fake-audio-capture={wav}%noloop"]
-        self.process = subprocess.Popen(
-            [*command, f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._profile, self._number, self._open = profile, 0, ExitStack()
-
-    def open(self, url: str) -> None:
-        from websockets.sync.client import connect
-
-        wait_until(lambda: (self._profile / "DevToolsActivePort").is_file(), 30)
-        port = (self._profile / "DevToolsActivePort").read_text().splitlines()[0]
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/json/new?{url}", method="PUT")
-        target = json.loads(urllib.request.urlopen(request, timeout=30).read())
-        self._socket = self._open.enter_context(connect(target["webSocketDebuggerUrl"], max_size=None))
-
-    def send(self, method: str, **parameters) -> dict:
-        self._number += 1
-        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
-        while True:
-            answer = json.loads(self._socket.recv(timeout=60))
-            if answer.get("id") == self._number:
-                return answer["result"]
-
-    def run(self, script: str):
-        """The value of a script, awaited."""
-        result = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in result, result["exceptionDetails"]
-        return result["result"].get("value")
-
-    def close(self) -> None:
-        self._open.close()
-        self.process.terminate()
-        self.process.wait(30)
-
-
-def wait_until(true, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
 def site(restless_bundle: Path, runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("site")
@@ -239,14 +185,11 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 def browser(site: str, tmp_path: Path) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("needs Chromium: apt-get install chromium")
-    pytest.importorskip("websockets", reason="steering the browser needs the extra 'serve'")
     write(tmp_path / "microphone.wav", speech_like(SECONDS * RATE, RATE), RATE)
-    browser = Browser(tmp_path / "microphone.wav", tmp_path / "profile")
-    try:
+    with Browser(tmp_path, tmp_path / "microphone.wav") as browser:
+        browser.look(900, 900)
         browser.open(site)
         yield browser
-    finally:
-        browser.close()
 
 
 LISTEN = """(async () => {
@@ -273,8 +216,8 @@ def likeness(long: np.ndarray, short: np.ndarray) -> float:
 
 
 def test_chromium_hears_what_python_hears(browser: Browser, restless_bundle: Path, site: str) -> None:
-    wait_until(lambda: browser.run("document.getElementById('toggle')?.disabled === false"), 30)
-    said = browser.run(LISTEN)
+    browser.until("document.getElementById('toggle')?.disabled === false")
+    said = browser.evaluate(LISTEN)
     heard = np.frombuffer(base64.b64decode(said["audio"]), np.float32)
     stretches = speech_like(SECONDS * RATE, RATE)[RATE:].reshape(-1, RATE)  # a busy computer may lose some of them
     assert max(likeness(heard, stretch) for stretch in stretches) > 0.98, "the microphone brought something else"
@@ -292,13 +235,11 @@ def test_chromium_hears_what_python_hears(browser: Browser, restless_bundle: Pat
 
 
 def test_the_page_itself_lists_what_it_hears(browser: Browser) -> None:
-    wait_until(lambda: browser.run("document.getElementById('toggle')?.disabled === false"), 30)
-    for kind, code in (("keyDown", "Tab"), ("keyUp", "Tab"), ("keyDown", "Enter"), ("keyUp", "Enter")):
-        text = {"text": "\r"} if (kind, code) == ("keyDown", "Enter") else {}
-        key = {"Tab": 9, "Enter": 13}[code]
-        browser.send("Input.dispatchKeyEvent", type=kind, key=code, code=code, windowsVirtualKeyCode=key, **text)
-    wait_until(lambda: browser.run("document.getElementById('toggle').textContent") == "Stop", 30)
-    wait_until(lambda: browser.run("document.querySelectorAll('#detections li').length") > 1, 20)
-    assert browser.run("document.querySelector('#phrases').textContent") == "“eins”, “zwei & <b>”"
-    assert "Listening" in browser.run("document.getElementById('status').textContent")
-    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    browser.until("document.getElementById('toggle')?.disabled === false")
+    browser.press("Tab")
+    browser.press("Enter", text="\r")
+    browser.until("document.getElementById('toggle').textContent === 'Stop'")
+    browser.until("document.querySelectorAll('#detections li').length > 1", 20)
+    assert browser.evaluate("document.querySelector('#phrases').textContent") == "“eins”, “zwei & <b>”"
+    assert "Listening" in browser.evaluate("document.getElementById('status').textContent")
+    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
