@@ -15,7 +15,7 @@ import numpy as np
 
 from wakeword.phones import BLANK
 
-# Chosen together, on five words that the backbone never heard, from callers and homes that are not kept for tests.
+# Chosen together, on five words that the backbone never heard: docs/experiments.md.
 SHARE, CONTRAST = 0.3, 2.0
 SHARE_OF_NOTHING = 0.1  # the blank's instead: a phone that was not heard at all is a weak sign of any
 BLANKS = 0.3  # how much a blank counts at all: the network says "nothing new" too readily
