@@ -36,9 +36,10 @@ events = []
 run = WakeRun(config, data, out)
 run.to_its_end(events.append)
 weights = hashlib.sha256(b"".join(value.numpy().tobytes() for value in run.model.state_dict().values())).hexdigest()
+led = team.led(team.rank + 5.0)
 bundle = train(config, data, out)
 Path(sys.argv[3], f"said_{team.rank}.json").write_text(json.dumps({
-    "rank": team.rank, "mean": numbers.tolist(), "led": team.led(team.rank + 5.0), "first": first,
+    "rank": team.rank, "mean": numbers.tolist(), "led": led, "first": first,
     "events": len(events), "steps": run.progress.step, "weights": weights, "bundle": bundle.card.sha256,
 }), "utf-8")
 """

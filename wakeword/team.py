@@ -71,6 +71,10 @@ class Team:
         return said.item()
 
     def wait(self) -> None:
-        """Until all of them are here."""
+        """Until all of them are here: the last thing that a team does.
+
+        gloo's threads give back what they exchanged only when Python lets them. A process that ended at once after
+        `average` or `led` could be aborted by them.
+        """
         if self.world > 1:
             distributed.barrier()
