@@ -7,7 +7,8 @@ on espeak's voices alone with --fresh, else with AUDIO's speech that does not ho
 --takes K also on K takes of callers who are not tested. Heard are the word's takes of the test callers, clean and at
 10 dB in held-out noise, and hours of speech of people, and in a language, of whom nothing trains anything.
 
-A caller is tested if zlib.crc32(speaker) % 4 == 0. The last line is one JSON object with --json.
+A caller is tested if zlib.crc32(speaker) % 4 == 0. Of "athena" and "amelia", which few people of one household said in
+front of their microphones, every take counts as a caller. The last line is one JSON object with --json.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
-from benchmarks.athena import HELD_OUT_NOISE, group_of, held_out_speech, link, run  # noqa: E402
+from benchmarks.athena import HELD_OUT_NOISE, RATE_HZ, group_of, held_out_speech, link, run  # noqa: E402
+from synth.voicing import voiced_s  # noqa: E402
+from wakeword.audio import read  # noqa: E402
 
-TAKES_SET = "wuw2"
+CALLS_SET = "wuw2"
+HOUSEHOLD_SETS = {"athena": "precise_athena", "amelia": "precise_amelia"}
 SNR_DB = 10.0
 RATES_PER_HOUR = (0.5, 2.0)
 
@@ -54,13 +58,13 @@ def laid_out(rows: list[dict], arguments: argparse.Namespace, word: str) -> Path
 
 def lay_out(rows: list[dict], audio: Path, clips: Path, word: str, takes: int) -> None:
     """Links recordings into positives, negatives and noise of test/; negatives, backgrounds, rooms of real/; takes/."""
-    mine = [row for row in rows if row["set"] == TAKES_SET and row["kind"] == "words" and says_only(row, word)]
+    mine = takes_of(rows, audio, word)
     for row in mine:
         if is_tested(row):
-            link(audio / row["path"], clips / "test" / "positives" / row["speaker"])
+            link(audio / row["path"], clips / "test" / "positives" / group_of(row))
     others = sorted((row for row in mine if not is_tested(row)), key=lambda row: zlib.crc32(row["path"].encode()))
     for row in others[:takes]:
-        link(audio / row["path"], clips / "takes" / row["speaker"])
+        link(audio / row["path"], clips / "takes" / group_of(row))
     for row in rows:
         if row["kind"] in ("words", "speech", "tts") and not holds(row, word):
             side = "test/negatives" if held_out_speech(row) else "real/negatives"
@@ -72,8 +76,16 @@ def lay_out(rows: list[dict], audio: Path, clips: Path, word: str, takes: int) -
             link(audio / row["path"], clips / side / row["set"] / Path(row["path"]).stem)
 
 
+def takes_of(rows: list[dict], audio: Path, word: str) -> list[dict]:
+    """Those of the household that hold a voice, or the callers' who say the word alone."""
+    if word in HOUSEHOLD_SETS:
+        said = [row for row in rows if row["set"] == HOUSEHOLD_SETS[word]]
+        return [row for row in said if voiced_s(read(audio / row["path"], RATE_HZ), RATE_HZ)]
+    return [row for row in rows if row["set"] == CALLS_SET and row["kind"] == "words" and says_only(row, word)]
+
+
 def is_tested(row: dict) -> bool:
-    return zlib.crc32(row["speaker"].encode()) % 4 == 0
+    return zlib.crc32(group_of(row).encode()) % 4 == 0
 
 
 def says_only(row: dict, word: str) -> bool:

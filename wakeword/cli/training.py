@@ -39,9 +39,8 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
         "target_fa_per_hour": 5.0,  # what so short a training can keep to
     },
 }
-MEMBERS = {"members": 5}  # of an ensemble: as many as keep a model below 2 MB
-TYPED = {  # where synthesizers alone say the phrase: what trains longer, or more of it, learns their voices by heart
-    "model": {"members": 4, "spotter": True},
+TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, learns their voices by heart
+    "model": {"members": 4, "spotter": True},  # as many as keep a model below 2 MB
     "train": {
         "frozen_layers": 2,
         "max_steps": 150,
@@ -50,10 +49,7 @@ TYPED = {  # where synthesizers alone say the phrase: what trains longer, or mor
         "hard_negatives": 0.0,
     },
 }
-WITH_TAKES = {
-    "model": MEMBERS,
-    "train": {"max_steps": 500, "validate_every_steps": 125, "hard_negatives": 0.0},
-}
+WITH_TAKES = {"train": {"max_steps": 300}}  # besides, where people say it, too
 EXAMPLES_APART = 1 << 32  # between the first examples of processes that train together: more than any of them renders
 LISTED_FILES = 10  # of those that were skipped; with --json all are
 
@@ -62,7 +58,8 @@ def typed(config: Config, takes: bool = False) -> Config:
     """The configuration for a phrase that synthesizers say, and maybe people, if it begins with the backbone."""
     if not config.train.backbone:
         return config
-    return override(config, **(WITH_TAKES if takes else TYPED))
+    config = override(config, **TYPED)
+    return override(config, **WITH_TAKES) if takes else config
 
 
 def reporter(as_json: bool) -> Report:
