@@ -56,7 +56,7 @@ def main() -> int:
 
 def lay_out(rows: list[dict], audio: Path, work: Path) -> None:
     """Links every recording into train/ or test/, sub-folders keeping speakers and sets together."""
-    takes = [row for row in rows if row["set"] == WORD_SET and voiced_s(read(audio / row["path"], RATE_HZ), RATE_HZ)]
+    takes = voiced_takes(rows, audio, WORD_SET)
     takes.sort(key=lambda row: zlib.crc32(row["path"].encode()))
     for position, row in enumerate(takes):
         side = "test" if position < HELD_OUT_TAKES else "train"
@@ -68,6 +68,11 @@ def lay_out(rows: list[dict], audio: Path, work: Path) -> None:
         if row["kind"] == "noise":
             side = "test" if row["set"] in HELD_OUT_NOISE else "train"
             link(audio / row["path"], work / side / "backgrounds" / row["set"] / Path(row["path"]).stem)
+
+
+def voiced_takes(rows: list[dict], audio: Path, name: str) -> list[dict]:
+    """Those of a set that hold a voice."""
+    return [row for row in rows if row["set"] == name and voiced_s(read(audio / row["path"], RATE_HZ), RATE_HZ)]
 
 
 def group_of(row: dict) -> str:

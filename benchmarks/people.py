@@ -23,12 +23,18 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
-from benchmarks.athena import HELD_OUT_NOISE, RATE_HZ, group_of, held_out_speech, link, run  # noqa: E402
-from synth.voicing import voiced_s  # noqa: E402
-from wakeword.audio import read  # noqa: E402
+from benchmarks.athena import (  # noqa: E402
+    HELD_OUT_NOISE,
+    WORD_SET,
+    group_of,
+    held_out_speech,
+    link,
+    run,
+    voiced_takes,
+)
 
 CALLS_SET = "wuw2"
-HOUSEHOLD_SETS = {"athena": "precise_athena", "amelia": "precise_amelia"}
+HOUSEHOLD_SETS = {"athena": WORD_SET, "amelia": "precise_amelia"}
 SNR_DB = 10.0
 RATES_PER_HOUR = (0.5, 2.0)
 
@@ -79,8 +85,7 @@ def lay_out(rows: list[dict], audio: Path, clips: Path, word: str, takes: int) -
 def takes_of(rows: list[dict], audio: Path, word: str) -> list[dict]:
     """Those of the household that hold a voice, or the callers' who say the word alone."""
     if word in HOUSEHOLD_SETS:
-        said = [row for row in rows if row["set"] == HOUSEHOLD_SETS[word]]
-        return [row for row in said if voiced_s(read(audio / row["path"], RATE_HZ), RATE_HZ)]
+        return voiced_takes(rows, audio, HOUSEHOLD_SETS[word])
     return [row for row in rows if row["set"] == CALLS_SET and row["kind"] == "words" and says_only(row, word)]
 
 

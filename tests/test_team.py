@@ -36,7 +36,7 @@ events = []
 run = WakeRun(config, data, out)
 run.to_its_end(events.append)
 weights = hashlib.sha256(b"".join(value.numpy().tobytes() for value in run.model.state_dict().values())).hexdigest()
-led = team.led(team.rank + 5.0)
+led = team.led(team.rank + 5.0)  # before `train`, which ends by waiting for all: see Team.wait
 bundle = train(config, data, out)
 Path(sys.argv[3], f"said_{team.rank}.json").write_text(json.dumps({
     "rank": team.rank, "mean": numbers.tolist(), "led": led, "first": first,
