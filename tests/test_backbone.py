@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
 from wakeword.backbone import (  # noqa: E402
+    SMALL,
     Backbone,
     BackboneRun,
     Speech,
@@ -17,6 +18,7 @@ from wakeword.backbone import (  # noqa: E402
     decoded,
     edit_distance,
     load_backbone,
+    packaged_backbone,
     train_backbone,
 )  # fmt: skip
 from wakeword.clips import Event, Example  # noqa: E402
@@ -101,7 +103,7 @@ def test_a_word_takes_all_of_a_backbone_but_its_head(tmp_path: Path) -> None:
     spotting = override(config, model={"spotter": True})
     spotter = WakeModel(spotting, 1, Paths.of([[[1, 2, 3]]]))
     backbone.put_into(spotter, spotting)
-    torch.testing.assert_close(spotter.spotter.gru.weight_hh_l0.data, backbone.weights["gru.0.weight_hh_l0"])
+    torch.testing.assert_close(spotter.spotter.gru[0].weight_hh_l0.data, backbone.weights["gru.0.weight_hh_l0"])
     torch.testing.assert_close(spotter.spotter.head.weight.data, backbone.weights["head.weight"])
     likeness = torch.rand(len(PHONES), len(PHONES))
     measured = Backbone(backbone.weights | {"likeness": likeness, "pace": torch.tensor([0.5])}, backbone.facts)
@@ -112,6 +114,36 @@ def test_a_word_takes_all_of_a_backbone_but_its_head(tmp_path: Path) -> None:
     other = override(config, model={"gru_units": [7]})
     with pytest.raises(ConfigError, match="not the backbone's"):
         backbone.put_into(WakeModel(other), other)
+
+
+def test_a_spotter_has_all_layers_of_a_deeper_backbone_that_are_not_shared(tmp_path: Path) -> None:
+    config = override(tiny(max_steps=2, validate_every_steps=1), model={"gru_units": [6, 7, 5]})
+    backbone = train_backbone(config, tones(config), tmp_path)
+    changes = {"gru_units": [6, 9], "members": 2, "spotter": True, "spotter_units": [7, 5]}
+    spotting = override(config, model=changes)
+    model = WakeModel(spotting, 1, Paths.of([[[1, 2, 3]]]))
+    begun = [gru.weight_hh_l0.clone() for gru in model.gru]
+    backbone.put_into(model, spotting)
+    weights, state = backbone.weights, model.state_dict()
+    for here, there in (("gru.0", "gru.0"), ("spotter.gru.0", "gru.1"), ("spotter.gru.1", "gru.2")):
+        torch.testing.assert_close(state[f"{here}.weight_hh_l0"], weights[f"{there}.weight_hh_l0"])
+    for here, there in (("gru_norm.0", "gru_norm.0"), ("spotter.norm.1", "gru_norm.2")):
+        torch.testing.assert_close(state[f"{here}.running_mean"], weights[f"{there}.running_mean"])
+    torch.testing.assert_close(model.gru[1].weight_hh_l0, begun[1])  # a member begins with nothing
+    assert not backbone.fits(override(spotting, model={"spotter_units": [7, 4]}))
+
+
+def test_a_wider_backbone_begins_with_the_layers_that_are_as_wide(tmp_path: Path) -> None:
+    config = tiny(max_steps=2, validate_every_steps=1)
+    narrow = train_backbone(config, tones(config), tmp_path / "narrow")
+    first = narrow.weights["gru.0.weight_hh_l0"].shape[1]
+    wider = override(config, model={"gru_units": [first, 7]})
+    run = BackboneRun(wider, tones(wider), tmp_path / "wider", tmp_path / "narrow" / "backbone.safetensors")
+    for name in ("conv.weight", "conv_norm.running_var", "gru.0.weight_hh_l0", "gru_norm.0.running_mean"):
+        torch.testing.assert_close(run.model.state_dict()[name], narrow.weights[name])
+    assert run.model.gru[1].hidden_size == 7
+    same = BackboneRun(config, tones(config), tmp_path / "same", tmp_path / "narrow" / "backbone.safetensors")
+    torch.testing.assert_close(same.model.head.weight.data, narrow.weights["head.weight"])
 
 
 def test_what_is_no_backbone_is_refused(tmp_path: Path) -> None:
@@ -132,5 +164,6 @@ def test_edit_distance_counts_changes() -> None:
 
 def test_the_packaged_backbone_and_its_configuration_are_those_of_default() -> None:
     default, backbone = load_config("default"), load_config("backbone")
-    assert load_backbone().fits(default)
     assert load_backbone().fits(backbone)
+    assert packaged_backbone(backbone).name == load_backbone().name
+    assert packaged_backbone(default).name == load_backbone(SMALL).name

@@ -3,10 +3,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import wakeword
-from wakeword.bundle import CARD, FORMAT_VERSION, GRAPH, read_bundle
+from wakeword.bundle import CARD, FORMAT_VERSION, GRAPH, read_bundle, write_bundle
 from wakeword.errors import BundleError
 
 
@@ -100,6 +101,17 @@ def test_a_bundle_from_before_a_feature_that_it_does_not_use_keeps_its_fingerpri
     plain = card.model_copy(update={"config": card.config.model_copy(update={"features": features})})
     known = {name: value for name, value in features.model_dump().items() if name != "mask_db"}
     config = card.config
-    network = {name: value for name, value in config.model.model_dump().items() if name not in ("members", "spotter")}
+    added = ("members", "spotter", "spotter_units")
+    network = {name: value for name, value in config.model.model_dump().items() if name not in added}
     parts = [config.audio.sample_rate_hz, known, network, card.phrases]
     assert plain.fingerprint() == hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def test_a_spotter_from_before_it_had_several_grus_is_read(copy: Path) -> None:
+    bundle = read_bundle(copy)
+    old = {"spotter.gru.weight_ih": np.ones((6, 4), np.float32), "spotter.gru.bias_hh": np.zeros(6, np.float32)}
+    write_bundle(copy, bundle.card, bundle.graph(), bundle.weights() | old, bundle.golden())
+    assert {name for name in read_bundle(copy).weights() if "spotter" in name} == {
+        "spotter.gru.0.weight_ih",
+        "spotter.gru.0.bias_hh",
+    }

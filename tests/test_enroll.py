@@ -41,7 +41,7 @@ def test_a_phrase_is_enrolled_on_the_command_line_and_heard_in_espeaks_voice(tmp
 
 def test_several_phrases_share_one_bundle(tmp_path: Path) -> None:
     said = [[phones("kəmpjutə"), phones("kəmpjutəɹ")], [phones("wɪndoʊ")]]
-    bundle = enroll(["computer", "window"], said, [0.5, 0.4], load_backbone(), load_config("default"), tmp_path)
+    bundle = enroll(["computer", "window"], said, [0.5, 0.4], load_backbone(), load_config("backbone"), tmp_path)
     assert read_bundle(tmp_path).card.paths == said
     ww = wakeword.load(bundle.path)
     assert ww.phrases == ["computer", "window"]
@@ -51,7 +51,7 @@ def test_several_phrases_share_one_bundle(tmp_path: Path) -> None:
 
 def test_enrolling_is_quick(tmp_path: Path) -> None:
     begin_s = time.process_time()
-    enroll(["window"], [[phones("wɪndoʊ")]], [0.4], load_backbone(), load_config("default"), tmp_path)
+    enroll(["window"], [[phones("wɪndoʊ")]], [0.4], load_backbone(), load_config("backbone"), tmp_path)
     assert time.process_time() - begin_s < 60.0  # a second in fact: this only tells it from training
 
 
@@ -75,7 +75,7 @@ def test_thresholds_are_what_so_many_seconds_exceed() -> None:
 def test_an_enrolled_bundle_is_no_firmware_and_says_so(tmp_path: Path) -> None:
     from firmware_export.layers import read_layers
 
-    enroll(["window"], [[phones("wɪndoʊ")]], [0.4], load_backbone(), load_config("default"), tmp_path)
-    assert numbers(tmp_path)["parameters"] == 146_822
+    enroll(["window"], [[phones("wɪndoʊ")]], [0.4], load_backbone(), load_config("backbone"), tmp_path)
+    assert numbers(tmp_path)["parameters"] == 341_894
     with pytest.raises(BundleError, match="got an enrolled bundle, expected a trained one"):
         read_layers(tmp_path)

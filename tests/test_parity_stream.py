@@ -139,14 +139,17 @@ def test_paths_through_phones_in_onnx_equal_numpy_for_any_chunking() -> None:
         np.testing.assert_allclose(got, expected, rtol=0.0, atol=PARITY_TOLERANCE)
 
 
-def test_a_spotter_in_onnx_equals_torch_for_any_chunking_and_weighs_in_its_paths() -> None:
-    config, said = override(load_config("default"), model={"members": 2, "spotter": True}), [[phones("hekɑmpjutɜɹ")]]
+@pytest.mark.parametrize("units", [[], [20, 12]])
+def test_a_spotter_in_onnx_equals_torch_for_any_chunking_and_weighs_in_its_paths(units: list[int]) -> None:
+    model = {"members": 2, "spotter": True, "spotter_units": units}
+    config, said = override(load_config("default"), model=model), [[phones("hekɑmpjutɜɹ")]]
     torch.manual_seed(2)
     model = WakeModel(config, 1, Paths.of(said)).eval()
     with torch.no_grad():
         model.spotter.head.weight *= 20.0  # so that one phone a step is likely, and which one changes
         model.gru_norm[0].running_mean += 0.1
-        model.spotter.norm.running_var *= 2.0
+        for norm in model.spotter.norm:
+            norm.running_var *= 2.0
         model.spotter.load_state_dict(model.spotter.state_dict() | tensors(some_hearing()))
     card = Card(phrases=["a"], thresholds=[0.5], phrase_s=[0.5], paths=said, config=config, provenance={})
     graph, weights, _ = export(model, card)
@@ -163,17 +166,19 @@ def test_a_spotter_in_onnx_equals_torch_for_any_chunking_and_weighs_in_its_paths
 def test_a_spotter_holds_the_scores_of_its_paths_and_never_learns() -> None:
     paths = Paths.of([[phones("hekɑmpjutɜɹ"), phones("kɑmpjut")], [phones("stɑp")]])
     torch.manual_seed(1)
-    spotter, x = Spotter(8, 12, paths, 1e-3), torch.randn(1, 50, 8)
+    spotter, x = Spotter([(8, 10), (10, 12)], paths, 1e-3), torch.randn(1, 50, 8)
     spotter.head.weight *= 20.0
     spotter.load_state_dict(spotter.state_dict() | tensors(some_hearing()))
-    steps, _ = spotter.gru(x)
-    heard = torch.softmax(spotter.head(spotter.norm(steps.transpose(1, 2)).transpose(1, 2)), dim=2)[0]
+    hidden = x
+    for gru, norm in zip(spotter.gru, spotter.norm, strict=True):
+        hidden = norm(gru(hidden)[0].transpose(1, 2)).transpose(1, 2)
+    heard = torch.softmax(spotter.head(hidden), dim=2)[0]
     scores = np.pad(path_scores(heard.numpy(), paths, some_hearing()), ((HELD_STEPS - 1, 0), (0, 0)))
     held = np.stack([scores[t : t + HELD_STEPS].max(axis=0) for t in range(50)]).clip(LEAST, MOST)
     odds, _ = spotter(x, spotter.zero_state(1))
     np.testing.assert_allclose(odds[0], np.log(held / (1.0 - held)), rtol=1e-4, atol=1e-4)
     assert held.max() > 10 * held.min()
-    assert not spotter.train().norm.training and not any(p.requires_grad for p in spotter.parameters())
+    assert not spotter.train().norm[1].training and not any(p.requires_grad for p in spotter.parameters())
 
 
 def test_a_spotter_without_pronunciations_is_refused() -> None:

@@ -25,6 +25,14 @@ def test_a_ready_model_is_opened_by_its_name_from_any_folder(ready: Path, tmp_pa
     assert main(["info", "hey_test", "--json"]) == 0
 
 
+def test_a_configuration_goes_before_a_ready_model_of_its_name(ready: Path, capsys) -> None:
+    shutil.copytree(ready, ready.parent / "activate")
+    for name, kind in (("activate", "config"), ("hey_test", "bundle")):
+        assert main(["info", name, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["kind"] == kind
+    assert wakeword.load("activate").phrases == wakeword.load(ready).phrases
+
+
 def test_a_folder_of_that_name_goes_before_the_ready_model(ready: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hey_test").mkdir()

@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
 import wakeword  # noqa: E402
-from wakeword.backbone import load_backbone  # noqa: E402
+from wakeword.backbone import packaged_backbone  # noqa: E402
 from wakeword.batches import TrainingData  # noqa: E402
 from wakeword.bundle import read_bundle  # noqa: E402
 from wakeword.checkpoint import load  # noqa: E402
@@ -195,7 +195,7 @@ def test_a_word_begins_with_the_packaged_backbone_where_the_configuration_says_s
         train={"max_steps": 1, "batch_size": 4, "validation_examples": 24, "calibration_examples": 24},
     )
     run = WakeRun(config, chirps(config), tmp_path)
-    backbone = load_backbone()
+    backbone = packaged_backbone(config)
     for name, value in run.model.named_parameters():
         if not name.startswith("head"):
             torch.testing.assert_close(value.data, backbone.weights[name])

@@ -1,8 +1,9 @@
-"""The backbone: the network of `default.toml`, taught once to tell phones apart in anybody's speech.
+"""The backbone: a network that was taught once to tell phones apart in anybody's speech.
 
 A wake word begins with its weights, so that a phrase from one synthesizer is learned by ears that know many voices;
 `enroll` listens with it as it is. It is trained by CTC (Graves et al. 2006): of each recording only the order of its
-sounds must be known. `benchmarks/backbone.py` shows what the one in this package was trained on.
+sounds must be known. `benchmarks/backbone.py` shows what those in this package were trained on: one of the network of
+`backbone.toml`, for phrases that are typed, and a smaller one of that of `default.toml`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from wakeword.run import Report, Run
 from wakeword.team import locked_by_first
 
 PACKAGED = Path(__file__).parent / "weights" / "backbone.safetensors"
+SMALL = PACKAGED.with_name("backbone_small.safetensors")
+NO_FIT = "train.backbone: got features or a model that are not the backbone's, expected false there"
 HEAD = "head."  # of the names of weights: what is not the backbone's but its task's
 
 
@@ -71,14 +74,23 @@ class Backbone:
     def put_into(self, model: WakeModel, config: SystemConfig, head: bool = False) -> None:
         """Copies the weights into a model, the head's only if asked. Raises ConfigError where they do not fit."""
         if not self.fits(config):
-            raise ConfigError(
-                "train.backbone: got features or a model that are not the backbone's, expected false there"
-            )
+            raise ConfigError(NO_FIT)
         others = HEARING if head else (*HEARING, HEAD)
         wanted = _for_members({n: value for n, value in self.weights.items() if not n.startswith(others)}, config)
         if model.spotter is not None:
             wanted |= _for_spotter(self.weights, config)
         model.load_state_dict({**model.state_dict(), **wanted})
+
+    def lend(self, model: WakeModel) -> None:
+        """Copies the layers from the convolution up as far as they have the model's sizes; after the last the head."""
+        own, borrowed = model.state_dict(), {}
+        grus = [(f"gru.{i}.", f"gru_norm.{i}.") for i in range(len(model.gru))]
+        for names in [("conv.", "conv_norm."), *grus, (HEAD,)]:
+            layer = {name: self.weights.get(name) for name in own if name.startswith(names)}
+            if any(value is None or value.shape != own[name].shape for name, value in layer.items()):
+                break
+            borrowed |= layer
+        model.load_state_dict(own | borrowed)
 
     @property
     def hearing(self) -> dict[str, np.ndarray]:
@@ -100,12 +112,22 @@ def load_backbone(path: str | Path = PACKAGED) -> Backbone:
     return Backbone(groups["backbone"], facts)
 
 
+def packaged_backbone(config: SystemConfig) -> Backbone:
+    """The one in this package that has a configuration's features and network. Raises ConfigError if none has."""
+    for path in (PACKAGED, SMALL):
+        backbone = load_backbone(path)
+        if backbone.fits(config):
+            return backbone
+    raise ConfigError(NO_FIT)
+
+
 def train_backbone(
     config: Config, speech: Speech, out: str | Path, report: Report = lambda event: None, start_from: Path | None = None
 ) -> Backbone:
     """Trains, resuming what was cut off, and writes the best averaged weights to out/backbone.safetensors.
 
-    `start_from` is a backbone to begin with. Raises what `wakeword.train.train` does.
+    `start_from` is a backbone to begin with: its layers from below, as far as the sizes agree. Raises what
+    `wakeword.train.train` does.
     """
     with locked_by_first(Path(out) / "training"):
         run = BackboneRun(config, speech, Path(out), start_from)
@@ -123,7 +145,7 @@ class BackboneRun(Run[SpeechBatch]):
         torch.manual_seed(config.train.seed)
         model = WakeModel(config, len(PHONES))
         if start_from is not None:
-            load_backbone(start_from).put_into(model, config, head=True)
+            load_backbone(start_from).lend(model)
         super().__init__(config, model, out)
         self.speech, self.held_out = speech, []
         content = json.dumps([config.model_dump(exclude={"train": {"max_minutes", "max_steps"}}), speech.provenance])
@@ -209,8 +231,14 @@ def edit_distance(heard: list[int], said: list[int]) -> int:
 
 
 def _for_members(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, Tensor]:
-    """The weights with the last GRU's once for each member, and its norm's, of joined outputs, side by side."""
+    """The weights with the last GRU's once for each member, and its norm's, of joined outputs, side by side.
+
+    Where a spotter has the last layers, members begin with nothing.
+    """
     last, members = len(config.model.gru_units) - 1, config.model.members
+    if config.model.spotter_units:
+        above = _names(last, len(config.model.spotter_units))
+        return {name: value for name, value in weights.items() if not name.startswith(tuple(above))}
     made = dict(weights)
     for name, value in weights.items():
         if name.startswith(f"gru.{last}."):
@@ -221,10 +249,9 @@ def _for_members(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, 
 
 
 def _for_spotter(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, Tensor]:
-    """The last GRU, its norm and the head of phones, as a `Spotter` names them."""
-    last = len(config.model.gru_units) - 1
-    names = {f"gru.{last}.": "spotter.gru.", f"gru_norm.{last}.": "spotter.norm.", HEAD: "spotter.head."}
-    names |= {name: f"spotter.{name}" for name in HEARING}
+    """The last GRUs, their norms and the head of phones, as a `Spotter` names them."""
+    names = _names(len(config.model.gru_units) - 1, len(config.model.spotter_grus))
+    names |= {name: f"spotter.{name}" for name in (HEAD, *HEARING)}
     return {
         name.replace(own, its, 1): value
         for name, value in weights.items()
@@ -233,7 +260,19 @@ def _for_spotter(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, 
     }
 
 
+def _names(first: int, count: int) -> dict[str, str]:
+    """How the names of the layers begin that a spotter has from the backbone, and how they do there."""
+    kinds = {"gru": "gru", "gru_norm": "norm"}
+    return {f"{own}.{first + i}.": f"spotter.{its}.{i}." for i in range(count) for own, its in kinds.items()}
+
+
 def _system(config: SystemConfig) -> dict[str, Any]:
-    """What must be equal for weights to mean the same: dropout and the number of members are not among it."""
-    values = {"sample_rate_hz": config.audio.sample_rate_hz, "features": config.features.model_dump(mode="json")}
-    return {**values, "model": config.model.model_dump(mode="json", exclude={"dropout", "members", "spotter"})}
+    """What must be equal for weights to mean the same: the features, and the network that tells phones apart."""
+    model = config.model.model_dump(mode="json", exclude={"dropout", "members", "spotter", "spotter_units"})
+    if config.model.spotter_units:
+        model["gru_units"] = [*config.model.gru_units[:-1], *config.model.spotter_units]
+    return {
+        "sample_rate_hz": config.audio.sample_rate_hz,
+        "features": config.features.model_dump(mode="json"),
+        "model": model,
+    }

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +28,11 @@ from safetensors import SafetensorError
 from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
 from wakeword.files import replacing, write_bytes
+from wakeword.halves import halved
 from wakeword.safety import check_graph, read_arrays, read_bounded
 from wakeword.sections import Section
 
-FORMAT_VERSION = 4  # 1 knew no paths, 2 no spotter, 3 no likeness of phones
+FORMAT_VERSION = 5  # 1 knew no paths, 2 no spotter, 3 no likeness of phones, 4 no float16 weights
 READY = Path(__file__).parent / "models"  # bundles that come with the package, by name
 LONGEST_PHRASE, MOST_PHRASES, LONGEST_S = 200, 1000, 60.0
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode: control characters, halves of characters, line ends
@@ -80,18 +82,21 @@ class Bundle:
         return content
 
     def weights(self) -> dict[str, np.ndarray]:
-        """float32 arrays by name, in torch's layouts and gate order (r, z, n):
+        """float32 arrays by name, in torch's layouts and gate order (r, z, n), in the file partly as float16:
 
         conv.weight [C, F, kernel], conv.bias [C], gru.i.weight_ih [3H, I], gru.i.weight_hh [3H, H], gru.i.bias_ih [3H],
         gru.i.bias_hh [3H], head.weight [K, H * members], head.bias [K]. Where the card has paths, the head's outputs
-        are the phones of `wakeword.phones` instead of phrases; but with a spotter these are those of another GRU and
-        head, spotter.gru and spotter.head. With the phones go likeness [S, S] and pace [1] (see `wakeword.path`), which
-        bundles before format 4 lack. Raises BundleError if the file is not readable.
+        are the phones of `wakeword.phones` instead of phrases; but with a spotter these are those of other GRUs and
+        another head, spotter.gru.i and spotter.head. With the phones go likeness [S, S] and pace [1] (see
+        `wakeword.path`), which bundles before format 4 lack. Raises BundleError if the file is not readable.
         """
         try:
-            return safetensors.numpy.load(read_bounded(self.path / WEIGHTS))
+            kept = safetensors.numpy.load(read_bounded(self.path / WEIGHTS))
         except SafetensorError as error:
             raise BundleError(f"{self.path / WEIGHTS}: not a safetensors file: {error}") from None
+        # Before format 5 a spotter had one GRU, and its name no number.
+        named = {re.sub(r"^spotter\.gru\.(?=\D)", "spotter.gru.0.", name): value for name, value in kept.items()}
+        return {name: value.astype(np.float32) for name, value in named.items()}
 
     def golden(self) -> tuple[np.ndarray, np.ndarray]:
         """(pcm int16 [N], probabilities float32 [T, K] in 0..1) of a stream that starts from zeros.
@@ -112,7 +117,8 @@ def write_bundle(
     """
     packed = io.BytesIO()
     np.savez_compressed(packed, pcm=golden[0], probabilities=golden[1])
-    files = {GRAPH: graph, WEIGHTS: safetensors.numpy.save(weights), GOLDEN: packed.getvalue()}
+    kept = {name: halved(value) for name, value in weights.items()}
+    files = {GRAPH: graph, WEIGHTS: safetensors.numpy.save(kept), GOLDEN: packed.getvalue()}
     folder = Path(path)
     (folder / CARD).unlink(missing_ok=True)
     for name, content in files.items():

@@ -45,7 +45,7 @@ def enroll(
         config=SystemConfig.model_validate(listening.model_dump(include=set(SystemConfig.model_fields))),
         provenance={"enrolled": {"target_fa_per_hour": target_fa_per_hour}, "backbone": backbone.facts["provenance"]},
     )
-    return write_bundle(out, card, *export(backbone.model(config), card, backbone.hearing))
+    return write_bundle(out, card, *export(backbone.model(config), card, backbone.hearing, half=True))
 
 
 def measured_thresholds(

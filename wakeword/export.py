@@ -18,7 +18,8 @@ from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
 from wakeword.features.micro import MicroStream
 from wakeword.graph import build_graph
-from wakeword.model import WakeModel, folded_weights, stream_logits
+from wakeword.halves import in_halves
+from wakeword.model import WakeModel, folded_weights, model_from_weights, stream_logits
 from wakeword.path import Paths, hearing_in, path_scores
 
 PARITY_TOLERANCE = 1e-5  # on probabilities: float32 sums in another order stay two decades below
@@ -71,16 +72,20 @@ def run_graph(graph: bytes, pcm: np.ndarray, chunk_samples: list[int]) -> np.nda
 
 
 def export(
-    model: WakeModel, card: Card, hearing: Mapping[str, np.ndarray] = MappingProxyType({})
+    model: WakeModel, card: Card, hearing: Mapping[str, np.ndarray] = MappingProxyType({}), half: bool = False
 ) -> tuple[bytes, dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """(graph, folded weights, golden vectors) of a trained model, or of an enrolled one with its `hearing`.
 
+    `half`: the weights are rounded to float16 numbers, and take half the space (see `wakeword.halves`).
     Raises BundleError if graph and torch model differ by more than 1e-5 in any probability, streamed in chunks of
     1, 4, 2 and 7 steps.
     """
     model.eval()
     weights = folded_weights(model) | dict(hearing)
     paths = Paths.of(card.paths) if card.paths else None
+    if half:
+        weights = in_halves(weights)
+        model = model_from_weights(card.config, weights, paths)
     graph = build_graph(card.config, weights, graph_metadata(card), paths)
     pcm = golden_signal(card.config)
     samples, step = to_float(pcm), card.config.step_samples

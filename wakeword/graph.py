@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from wakeword.config import SystemConfig
 from wakeword.features import Tables, tables
+from wakeword.halves import halved
 from wakeword.path import HELD_STEPS, LEAST, MOST, WEIGHT, Paths, hearing_in
 
 OPSET = 17
@@ -38,9 +39,11 @@ class GraphBuilder:
         self._next: dict[str, str] = {}
 
     def constant(self, value: np.ndarray | list | float, dtype: type = np.float32) -> str:
+        """A constant by name; kept in half the space where that loses nothing: the runtime unpacks it as it loads."""
         name = f"{self._prefix}c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=dtype), name))
-        return name
+        kept = halved(np.ascontiguousarray(value, dtype=dtype))
+        self.constants.append(numpy_helper.from_array(kept, name))
+        return self.node("Cast", name, to=TensorProto.FLOAT) if kept.dtype == np.float16 else name
 
     def node(self, operator: str, *inputs: str, outputs: int = 1, **attributes) -> str | list[str]:
         names = [f"{self._prefix}{operator.lower()}{len(self.nodes)}_{i}" for i in range(outputs)]
@@ -113,7 +116,7 @@ def build_graph(
     below = g.reshape(hidden, [-1, 1, width])
     logits = _head(g, _members(g, below, config, weights), "head", weights)
     if config.model.spotter and paths is not None:
-        odds = _spotted(g, below, config.model.gru_units[-1], weights, paths)
+        odds = _spotted(g, below, config, weights, paths)
         logits = g.node("Div", g.node("Add", logits, odds), g.constant(1.0 + WEIGHT))
         paths = None
     labels = len(weights["head.bias"]) if paths is None else paths.phrases
@@ -203,9 +206,12 @@ def _head(g: GraphBuilder, hidden: str, name: str, weights: dict[str, np.ndarray
     return g.node("Gemm", g.reshape(hidden, [-1, weight.shape[1]]), g.constant(weight.T), g.constant(bias))
 
 
-def _spotted(g: GraphBuilder, below: str, units: int, weights: dict[str, np.ndarray], paths: Paths) -> str:
+def _spotted(g: GraphBuilder, below: str, config: SystemConfig, weights: dict[str, np.ndarray], paths: Paths) -> str:
     """[steps, 1, I] -> WEIGHT times the log-odds [steps, K] of the phrases' paths: `wakeword.spotter.Spotter`."""
-    phones = _head(g, _gru(g, below, "spotter.gru", units, weights), "spotter.head", weights)
+    hidden = below
+    for i, (width, units) in enumerate(config.model.spotter_grus):
+        hidden = _gru(g, g.reshape(hidden, [-1, 1, width]) if i else hidden, f"spotter.gru.{i}", units, weights)
+    phones = _head(g, hidden, "spotter.head", weights)
     scores = _path_scores(g, phones, paths, "spotter.", weights)
     recent = g.reshape(g.with_earlier("held", scores, HELD_STEPS, paths.phrases), [-1, HELD_STEPS, paths.phrases])
     held = g.node("ReduceMax", recent, axes=[1], keepdims=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wakeword.bundle import Bundle, located, read_bundle
-from wakeword.config import SystemConfig, load_config
+from wakeword.config import SystemConfig, config_names, load_config
 from wakeword.features import tables
 from wakeword.phones import PHONES
 
@@ -18,9 +18,11 @@ from wakeword.phones import PHONES
 def numbers(config_or_bundle: str | Path) -> dict[str, Any]:
     """Numbers of a bundle folder, a TOML file or a packaged configuration's name, ready for JSON.
 
+    A ready model's name stands for the model; but where a configuration has the same name, for the configuration.
     Raises ConfigError or BundleError if it is none of them.
     """
-    if located(config_or_bundle).is_dir():
+    named = str(config_or_bundle) in config_names() and not Path(config_or_bundle).is_dir()
+    if not named and located(config_or_bundle).is_dir():
         return _bundle_numbers(read_bundle(config_or_bundle))
     config = load_config(config_or_bundle)
     grid_steps = round(1000 * config.audio.example_s / config.synth.grid_ms)
@@ -81,9 +83,9 @@ def parameters(config: SystemConfig, phrases: int = 1, folded: bool = False) -> 
 
 
 def _spotter_parameters(config: SystemConfig) -> int:
-    """Of its GRU and its head of phones, which stay as the backbone has them."""
-    inputs, units = config.model.grus[-1]
-    return 3 * units * (inputs + units) + 6 * units + len(PHONES) * (units + 1)
+    """Of its GRUs and its head of phones, which stay as the backbone has them."""
+    grus = config.model.spotter_grus
+    return sum(3 * h * (i + h) + 6 * h for i, h in grus) + len(PHONES) * (grus[-1][1] + 1)
 
 
 def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
@@ -100,8 +102,8 @@ def macs_per_second(config: SystemConfig, phrases: int = 1) -> dict[str, int]:
         "head": phrases * model.head_inputs,
     }
     if model.spotter:
-        inputs, units = model.grus[-1]
-        per_step["spotter"] = 3 * units * (inputs + units) + len(PHONES) * units
+        grus = model.spotter_grus
+        per_step["spotter"] = sum(3 * h * (i + h) for i, h in grus) + len(PHONES) * grus[-1][1]
     return {name: round(macs * frames_per_s) for name, macs in _front_end_macs(config).items()} | {
         name: round(macs * steps_per_s) for name, macs in per_step.items()
     }

@@ -109,7 +109,7 @@ class WakeModel(nn.Module):
             self.head.weight.mul_(sizes.members**0.5)  # as each member's own would begin, which has fewer inputs
         if sizes.spotter and (paths is None or paths.phrases != labels):
             raise ConfigError("model.spotter: got no pronunciation of each phrase, expected false there")
-        self.spotter = Spotter(*sizes.grus[-1], paths, BATCH_NORM_EPSILON) if sizes.spotter and paths else None
+        self.spotter = Spotter(sizes.spotter_grus, paths, BATCH_NORM_EPSILON) if sizes.spotter and paths else None
 
     def zero_state(self, batch: int = 1) -> State:
         """The state at the start of a stream: zeros."""
@@ -219,8 +219,10 @@ def folded_weights(model: WakeModel) -> dict[str, np.ndarray]:
         scale, shift = _affine(norm)
     weights |= _folded_linear("head", model.head, scale, shift, model.members)
     if model.spotter is not None:
-        weights |= _folded_gru("spotter.gru", model.spotter.gru, *below)
-        weights |= _folded_linear("spotter.head", model.spotter.head, *_affine(model.spotter.norm))
+        for i, (gru, norm) in enumerate(zip(model.spotter.gru, model.spotter.norm, strict=True)):
+            weights |= _folded_gru(f"spotter.gru.{i}", gru, *below)
+            below = _affine(norm)
+        weights |= _folded_linear("spotter.head", model.spotter.head, *below)
         weights |= {f"spotter.{name}": getattr(model.spotter, name) for name in HEARING}
     return {name: value.float().contiguous().numpy() for name, value in weights.items()}
 
@@ -260,7 +262,7 @@ def model_from_weights(config: SystemConfig, weights: dict[str, np.ndarray], pat
             for name, value in hearing_in(weights, "spotter.").items():
                 getattr(model.spotter, name).copy_(torch.from_numpy(value))
         model.head.weight.mul_(model.members)
-        for norm in (model.conv_norm, *model.gru_norm, *([model.spotter.norm] if model.spotter else [])):
+        for norm in (model.conv_norm, *model.gru_norm, *(model.spotter.norm if model.spotter else [])):
             norm.running_var.fill_(1.0 - BATCH_NORM_EPSILON)
     return model
 

@@ -115,7 +115,16 @@ class ModelConfig(Section):
     gru_units: Annotated[tuple[Units, ...], BeforeValidator(_pair)] = Field(min_length=1, max_length=4)
     members: int = Field(1, ge=1, le=8, description="last GRUs side by side, whose logits are averaged: an ensemble")
     spotter: bool = Field(False, description="weighs in how well the backbone hears the phrase's phones in their order")
+    spotter_units: Annotated[tuple[Units, ...], BeforeValidator(_pair)] = Field(
+        (), max_length=4, description="of its own GRUs, where the backbone has others than gru_units"
+    )
     dropout: float = Field(ge=0.0, lt=1.0)
+
+    @property
+    def spotter_grus(self) -> list[tuple[int, int]]:
+        """Inputs and units of each GRU of the spotter, which hears what the last layer does."""
+        below = (self.conv_filters, *self.gru_units)[-2]
+        return list(pairwise((below, *(self.spotter_units or self.gru_units[-1:]))))
 
     @property
     def grus(self) -> list[tuple[int, int]]:
@@ -214,4 +223,5 @@ class TrainConfig(Section):
     target_fa_per_hour: float = Field(gt=0.0)
     backbone: bool = Field(False, description="begin with the packaged backbone's weights")
     frozen_layers: int = Field(0, ge=0, description="the convolution and the first GRUs that keep what they began with")
+    half_weights: bool = Field(False, description="the bundle's weights are rounded to float16: half the size")
     int8_weights: bool = Field(False, description="trained and judged with its weights rounded to int8, a scale a row")

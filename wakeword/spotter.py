@@ -8,6 +8,7 @@ its highest a little before the members are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,20 +22,23 @@ from wakeword.phones import PHONES
 class SpotState(NamedTuple):
     """What a spotter carries from call to call. P paths of I states, K phrases."""
 
-    gru: Tensor  # [1, B, H]
+    gru: tuple[Tensor, ...]  # [1, B, H] each
     path: Tensor  # [B, P, I]
     held: Tensor  # [B, HELD_STEPS - 1, K]
 
 
 class Spotter(nn.Module):
-    """The backbone's last GRU and its head of phones, as they are, and the paths of the phrases through them."""
+    """The backbone's last GRUs and its head of phones, as they are, and the paths of the phrases through them.
 
-    def __init__(self, inputs: int, units: int, paths: Paths, epsilon: float) -> None:
+    `grus` are the inputs and units of each.
+    """
+
+    def __init__(self, grus: Sequence[tuple[int, int]], paths: Paths, epsilon: float) -> None:
         super().__init__()
         self.paths = paths
-        self.gru = nn.GRU(inputs, units, batch_first=True)
-        self.norm = nn.BatchNorm1d(units, eps=epsilon)
-        self.head = nn.Linear(units, len(PHONES))
+        self.gru = nn.ModuleList(nn.GRU(inputs, units, batch_first=True) for inputs, units in grus)
+        self.norm = nn.ModuleList(nn.BatchNorm1d(units, eps=epsilon) for _, units in grus)
+        self.head = nn.Linear(grus[-1][1], len(PHONES))
         for name, value in hearing_in({}).items():
             self.register_buffer(name, torch.from_numpy(value))
         for name in ("phone", "skips", "ends"):
@@ -48,18 +52,23 @@ class Spotter(nn.Module):
     def zero_state(self, batch: int) -> SpotState:
         """The state at the start of a stream."""
         shape, held = self.paths.phone.shape, (HELD_STEPS - 1, self.paths.phrases)
-        sizes = ((1, batch, self.gru.hidden_size), (batch, *shape), (batch, *held))
-        return SpotState(*(torch.zeros(size, device=self.pace.device) for size in sizes))
+        device = self.pace.device
+        grus = tuple(torch.zeros(1, batch, gru.hidden_size, device=device) for gru in self.gru)
+        return SpotState(grus, *(torch.zeros(batch, *size, device=device) for size in (shape, held)))
 
     def forward(self, x: Tensor, state: SpotState) -> tuple[Tensor, SpotState]:
         """What the layers below give, [B, T, I] -> the log-odds of each phrase's path [B, T, K] and the next state."""
-        steps, last = self.gru(x, state.gru)
-        phones = torch.softmax(self.head(self.norm(steps.transpose(1, 2)).transpose(1, 2)), dim=2)
-        counted = phones @ self.likeness
+        last = []
+        for gru, norm, before in zip(self.gru, self.norm, state.gru, strict=True):
+            steps, after = gru(x, before)
+            x = norm(steps.transpose(1, 2)).transpose(1, 2)
+            last.append(after)
+        counted = torch.softmax(self.head(x), dim=2) @ self.likeness
         scores, path = self._walked(counted / counted.amax(dim=2, keepdim=True) * self.pace, state.path)
         known = torch.cat([state.held, scores], dim=1)
         held = known.unfold(1, HELD_STEPS, 1).amax(dim=3)
-        return torch.logit(held.clamp(LEAST, MOST)), SpotState(last, path, known[:, known.shape[1] - HELD_STEPS + 1 :])
+        state = SpotState(tuple(last), path, known[:, known.shape[1] - HELD_STEPS + 1 :])
+        return torch.logit(held.clamp(LEAST, MOST)), state
 
     def _walked(self, costs: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
         """`Paths.step` for a batch: costs [B, T, phones], [B, P, I] -> scores [B, T, K] and the next [B, P, I]."""

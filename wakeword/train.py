@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from wakeword import checkpoint
-from wakeword.backbone import PACKAGED, load_backbone
+from wakeword.backbone import load_backbone, packaged_backbone
 from wakeword.batches import Batch, TrainingData, batches
 from wakeword.bundle import Bundle, Card, read_bundle, write_bundle
 from wakeword.clips import Example, PhraseLengths
@@ -125,7 +125,7 @@ class WakeRun(Run[Batch]):
                 "train": self.config.train.model_dump(),
             },
         )
-        return write_bundle(self.out, card, *export(self.best.cpu(), card))
+        return write_bundle(self.out, card, *export(self.best.cpu(), card, half=self.config.train.half_weights))
 
     def _told(self) -> dict[str, Any]:
         """How training went, for the card."""
@@ -150,7 +150,7 @@ def _begin(model: WakeModel, config: Config, start_from: str | Path | None) -> s
         return Path(start_from).name
     if start_from is None and not config.train.backbone:
         return None
-    backbone = load_backbone(start_from or PACKAGED)
+    backbone = load_backbone(start_from) if start_from else packaged_backbone(config)
     backbone.put_into(model, config)
     return backbone.name
 

@@ -34,6 +34,6 @@ def command(
     paths = [sorted({tuple(phones(ipa, lang == "en")) for ipa in one.ipa}) for one in said]
     out = out or Path("models") / folder_name(" ".join(phrases))
     lengths = [one.seconds for one in said]
-    bundle = enroll(phrases, paths, lengths, load_backbone(), load_config("default"), out, target_fa_per_hour)
+    bundle = enroll(phrases, paths, lengths, load_backbone(), load_config("backbone"), out, target_fa_per_hour)
     card = bundle.card
     report({"event": "bundle", "path": str(out), "phrases": card.phrases, "thresholds": card.thresholds})

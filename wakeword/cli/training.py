@@ -39,10 +39,12 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
         "target_fa_per_hour": 5.0,  # what so short a training can keep to
     },
 }
+BACKBONE_UNITS = (96, 192, 96)  # of backbone.toml
 TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, learns their voices by heart
-    "model": {"members": 4, "spotter": True},  # as many as keep a model below 2 MB
+    "model": {"gru_units": BACKBONE_UNITS, "members": 4, "spotter": True},  # as many as keep a model below 2 MB
     "train": {
-        "frozen_layers": 2,
+        "frozen_layers": len(BACKBONE_UNITS),  # the convolution and all GRUs but the last
+        "half_weights": True,
         "max_steps": 150,
         "validate_every_steps": 75,
         "warmup_steps": 50,
