@@ -34,6 +34,7 @@ from wakeword.team import locked_by_first
 PACKAGED = Path(__file__).parent / "weights" / "backbone.safetensors"
 SMALL = PACKAGED.with_name("backbone_small.safetensors")
 NO_FIT = "train.backbone: got features or a model that are not the backbone's, expected false there"
+MEMBER = "member."  # of the names of weights: what every second member begins with where a spotter has the last layers
 HEAD = "head."  # of the names of weights: what is not the backbone's but its task's
 
 
@@ -56,7 +57,10 @@ class SpeechBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Backbone:
-    """Weights by name, batch norms included, of a `WakeModel` whose head says phones; HEARING too, once measured."""
+    """Weights by name, batch norms included, of a `WakeModel` whose head says phones; HEARING too, once measured.
+
+    There may be a further GRU and its norm, by the names of MEMBER.
+    """
 
     weights: dict[str, Tensor]
     facts: dict[str, Any]
@@ -75,7 +79,7 @@ class Backbone:
         """Copies the weights into a model, the head's only if asked. Raises ConfigError where they do not fit."""
         if not self.fits(config):
             raise ConfigError(NO_FIT)
-        others = HEARING if head else (*HEARING, HEAD)
+        others = (*HEARING, MEMBER) if head else (*HEARING, HEAD)
         wanted = _for_members({n: value for n, value in self.weights.items() if not n.startswith(others)}, config)
         if model.spotter is not None:
             wanted |= _for_spotter(self.weights, config)
@@ -233,18 +237,35 @@ def edit_distance(heard: list[int], said: list[int]) -> int:
 def _for_members(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, Tensor]:
     """The weights with the last GRU's once for each member, and its norm's, of joined outputs, side by side.
 
-    Where a spotter has the last layers, members begin with nothing.
+    Where a spotter has the last layers, every second member begins with MEMBER's weights, and the others with nothing:
+    what begins alike errs alike.
     """
     last, members = len(config.model.gru_units) - 1, config.model.members
-    if config.model.spotter_units:
-        above = _names(last, len(config.model.spotter_units))
-        return {name: value for name, value in weights.items() if not name.startswith(tuple(above))}
-    made = dict(weights)
+    if not config.model.spotter_units:
+        own = {name: value for name, value in weights.items() if not name.startswith(MEMBER)}
+        return own | _side_by_side(own, (f"gru.{last}.", f"gru_norm.{last}."), last, [True] * members)
+    above = tuple(_names(last, len(config.model.spotter_units)))
+    shared = {name: value for name, value in weights.items() if not name.startswith((*above, MEMBER))}
+    return shared | _side_by_side(
+        weights, (f"{MEMBER}gru.", f"{MEMBER}gru_norm."), last, [i % 2 == 0 for i in range(members)]
+    )
+
+
+def _side_by_side(
+    weights: dict[str, Tensor], prefixes: tuple[str, str], last: int, begins: list[bool]
+) -> dict[str, Tensor]:
+    """Those of a GRU and its norm, by their prefixes, as a model names its members' from GRU `last` on.
+
+    `begins`: of each member whether it gets them; the others' norms are what those of a new network are.
+    """
+    made, (gru, norm) = {}, prefixes
     for name, value in weights.items():
-        if name.startswith(f"gru.{last}."):
-            made |= {name.replace(str(last), str(last + member), 1): value for member in range(members)}
-        if name.startswith(f"gru_norm.{last}.") and value.ndim:
-            made[name] = value.repeat(members)
+        if name.startswith(gru):
+            made |= {f"gru.{last + i}.{name[len(gru) :]}": value for i, it in enumerate(begins) if it}
+        if name.startswith(norm):
+            new = torch.ones_like if name.endswith(("weight", "running_var")) else torch.zeros_like
+            parts = [value if it else new(value) for it in begins]
+            made[f"gru_norm.{last}.{name[len(norm) :]}"] = torch.cat(parts) if value.ndim else value
     return made
 
 

@@ -83,6 +83,11 @@ def _onnx(bundle: Path, out: Path) -> tuple[dict, str]:
         raise BundleError(f"--out: got {out}, expected a file that ends in .onnx")
     opened = read_bundle(bundle)
     config, paths, weights = opened.card.config, opened.card.paths, opened.weights()
+    if config.model.spotter and opened.card.format_version < 5:
+        raise BundleError(
+            f"{bundle}: got a model of format {opened.card.format_version}, whose phones weighed otherwise, expected "
+            "one of this version: train it again, or take its model.onnx"
+        )
     spotted = Paths.of(paths) if config.model.spotter else None
     graph, _, _ = export(model_from_weights(config, weights, spotted), opened.card, hearing_in(weights))
     write_bytes(out, graph)

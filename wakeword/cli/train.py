@@ -92,7 +92,7 @@ def _settings(name: str, quick: bool, spoken: bool, takes: bool, hard: bool, lim
     from wakeword.config import load_config, override
 
     config = override(load_config(name), **(QUICK if quick else {}))
-    config = typed(config, takes) if spoken else config
+    config = typed(config) if spoken else config
     if hard and config.synth.near_miss_probability == 0.0:
         config = override(config, synth={"near_miss_probability": HARD_PROBABILITY})
     return override(config, train={name: value for name, value in limits.items() if value is not None})

@@ -39,29 +39,24 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
         "target_fa_per_hour": 5.0,  # what so short a training can keep to
     },
 }
-BACKBONE_UNITS = (96, 192, 96)  # of backbone.toml
 TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, learns their voices by heart
-    "model": {"gru_units": BACKBONE_UNITS, "members": 4, "spotter": True},  # as many as keep a model below 2 MB
+    "model": {"members": 4, "spotter": True, "spotter_units": (192, 96)},  # the backbone's own upper layers
     "train": {
-        "frozen_layers": len(BACKBONE_UNITS),  # the convolution and all GRUs but the last
+        "frozen_layers": 2,
         "half_weights": True,
-        "max_steps": 150,
-        "validate_every_steps": 75,
+        "max_steps": 300,
+        "validate_every_steps": 150,
         "warmup_steps": 50,
         "hard_negatives": 0.0,
     },
 }
-WITH_TAKES = {"train": {"max_steps": 300}}  # besides, where people say it, too
 EXAMPLES_APART = 1 << 32  # between the first examples of processes that train together: more than any of them renders
 LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
-def typed(config: Config, takes: bool = False) -> Config:
+def typed(config: Config) -> Config:
     """The configuration for a phrase that synthesizers say, and maybe people, if it begins with the backbone."""
-    if not config.train.backbone:
-        return config
-    config = override(config, **TYPED)
-    return override(config, **WITH_TAKES) if takes else config
+    return override(config, **TYPED) if config.train.backbone else config
 
 
 def reporter(as_json: bool) -> Report:
