@@ -25,14 +25,16 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this fol
 import wakeword  # noqa: E402
 from benchmarks import people  # noqa: E402
 from wakeword.bundle import CARD  # noqa: E402
-from wakeword.evaluate import evaluate  # noqa: E402
+from wakeword.evaluate import Ear, evaluate  # noqa: E402
 from wakeword.evaluation import Evaluation  # noqa: E402
 from wakeword.metrics import edge_threshold, poisson_upper  # noqa: E402
+from wakeword.trials import Noise, recordings  # noqa: E402
 
 RATES_PER_HOUR = (0.1, 0.5, 2.0)
 SNRS_DB = (None, 20.0, 10.0, 5.0)
 TRAITS = ("gender", "dialect", "phone")
 RESAMPLES = 2000
+Peaks = list[tuple[str, float]]  # of takes
 
 
 def main() -> int:
@@ -61,11 +63,8 @@ def measure(word: str, rows: list[dict], by_name: dict[str, dict], arguments: ar
     if not (bundle / CARD).exists():
         people.train(word, clips, bundle, arguments)
     ww, test = wakeword.load(bundle), clips / "test"
-    heard = {
-        _name(snr): evaluate(ww, test / "positives", test / "negatives", test / "noise" if snr else None, snr)
-        for snr in SNRS_DB
-    }
-    quiet = heard[_name(None)]
+    quiet = evaluate(ww, test / "positives", test / "negatives")
+    heard = {_name(snr): peaks(ww, test, snr) for snr in SNRS_DB}
     thresholds = {_per_hour(rate): _threshold(quiet, rate) for rate in RATES_PER_HOUR}
     missed = {
         snr: {rate: share(found, by_name, threshold) for rate, threshold in thresholds.items()}
@@ -73,15 +72,22 @@ def measure(word: str, rows: list[dict], by_name: dict[str, dict], arguments: ar
     }
     hours, counts = quiet.own.negative_hours, (int(rate * quiet.own.negative_hours) for rate in RATES_PER_HOUR)
     bounds = {f"{rate:g}": round(poisson_upper(n, hours), 2) for rate, n in zip(RATES_PER_HOUR, counts, strict=True)}
-    traits = dict(by_trait(quiet, by_name, thresholds[_per_hour(0.5)]))
+    traits = dict(by_trait(heard[_name(None)], by_name, thresholds[_per_hour(0.5)]))
     return {"negative_hours": hours, "upper_bounds": bounds, "missed": missed, "in_quiet_at_0.5": traits}
 
 
-def share(found: Evaluation, by_name: dict[str, dict], threshold: float) -> dict[str, Any]:
+def peaks(ww: wakeword.WakeWord, test: Path, snr_db: float | None) -> Peaks:
+    """The highest score of each take, by its path."""
+    noise = Noise(test / "noise", ww.sample_rate_hz) if snr_db else None
+    hearings, _ = Ear(ww, 0, noise, snr_db).hear_takes(recordings(test / "positives"))
+    return [(hearing.path, hearing.peak) for hearing in hearings]
+
+
+def share(found: Peaks, by_name: dict[str, dict], threshold: float) -> dict[str, Any]:
     """Takes below a threshold, and the interval of their share when callers are drawn again with replacement."""
     by_caller = defaultdict(list)
-    for take in found.positives:
-        by_caller[people.group_of(by_name[Path(take.path).name])].append(take.score < threshold)
+    for path, peak in found:
+        by_caller[people.group_of(by_name[Path(path).name])].append(peak < threshold)
     misses, counts = (np.array([size(takes) for takes in by_caller.values()]) for size in (sum, len))
     drawn = np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))
     low, high = np.percentile(misses[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [2.5, 97.5])
@@ -89,12 +95,12 @@ def share(found: Evaluation, by_name: dict[str, dict], threshold: float) -> dict
     return {**total, "share": round(misses.sum() / counts.sum(), 4), "interval": [round(low, 4), round(high, 4)]}
 
 
-def by_trait(found: Evaluation, by_name: dict[str, dict], threshold: float) -> Iterator[tuple[str, str]]:
+def by_trait(found: Peaks, by_name: dict[str, dict], threshold: float) -> Iterator[tuple[str, str]]:
     """("female", "3 of 25") for each value of each trait."""
     for trait in TRAITS:
         groups = defaultdict(list)
-        for take in found.positives:
-            groups[by_name[Path(take.path).name].get(trait, "unknown")].append(take.score < threshold)
+        for path, peak in found:
+            groups[by_name[Path(path).name].get(trait, "unknown")].append(peak < threshold)
         yield from ((value, f"{sum(misses)} of {len(misses)}") for value, misses in sorted(groups.items()))
 
 
