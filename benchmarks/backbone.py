@@ -83,7 +83,7 @@ def main() -> int:
 
 
 def for_members(began: Path | None, config: Config) -> dict[str, torch.Tensor]:
-    """Of a smaller backbone that this one began with, the last GRU: every second member of a phrase begins with it."""
+    """Of a smaller backbone that this one began with, the last GRU: members of a phrase begin with it."""
     if began is None or load_backbone(began).fits(config):
         return {}
     smaller = load_backbone(began)

@@ -34,7 +34,7 @@ from wakeword.team import locked_by_first
 PACKAGED = Path(__file__).parent / "weights" / "backbone.safetensors"
 SMALL = PACKAGED.with_name("backbone_small.safetensors")
 NO_FIT = "train.backbone: got features or a model that are not the backbone's, expected false there"
-MEMBER = "member."  # of the names of weights: what every second member begins with where a spotter has the last layers
+MEMBER = "member."  # of the names of weights: what members begin with where a spotter has the last layers
 HEAD = "head."  # of the names of weights: what is not the backbone's but its task's
 
 
@@ -237,35 +237,19 @@ def edit_distance(heard: list[int], said: list[int]) -> int:
 def _for_members(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, Tensor]:
     """The weights with the last GRU's once for each member, and its norm's, of joined outputs, side by side.
 
-    Where a spotter has the last layers, every second member begins with MEMBER's weights, and the others with nothing:
-    what begins alike errs alike.
+    Where a spotter has the backbone's last layers, members begin with those of MEMBER instead.
     """
     last, members = len(config.model.gru_units) - 1, config.model.members
-    if not config.model.spotter_units:
-        own = {name: value for name, value in weights.items() if not name.startswith(MEMBER)}
-        return own | _side_by_side(own, (f"gru.{last}.", f"gru_norm.{last}."), last, [True] * members)
     above = tuple(_names(last, len(config.model.spotter_units)))
-    shared = {name: value for name, value in weights.items() if not name.startswith((*above, MEMBER))}
-    return shared | _side_by_side(
-        weights, (f"{MEMBER}gru.", f"{MEMBER}gru_norm."), last, [i % 2 == 0 for i in range(members)]
-    )
-
-
-def _side_by_side(
-    weights: dict[str, Tensor], prefixes: tuple[str, str], last: int, begins: list[bool]
-) -> dict[str, Tensor]:
-    """Those of a GRU and its norm, by their prefixes, as a model names its members' from GRU `last` on.
-
-    `begins`: of each member whether it gets them; the others' norms are what those of a new network are.
-    """
-    made, (gru, norm) = {}, prefixes
+    made = {name: value for name, value in weights.items() if not name.startswith((*above, MEMBER))}
+    gru, norm = f"gru.{last}.", f"gru_norm.{last}."
+    if config.model.spotter_units:
+        gru, norm = f"{MEMBER}gru.", f"{MEMBER}gru_norm."
     for name, value in weights.items():
         if name.startswith(gru):
-            made |= {f"gru.{last + i}.{name[len(gru) :]}": value for i, it in enumerate(begins) if it}
+            made |= {f"gru.{last + member}.{name[len(gru) :]}": value for member in range(members)}
         if name.startswith(norm):
-            new = torch.ones_like if name.endswith(("weight", "running_var")) else torch.zeros_like
-            parts = [value if it else new(value) for it in begins]
-            made[f"gru_norm.{last}.{name[len(norm) :]}"] = torch.cat(parts) if value.ndim else value
+            made[f"gru_norm.{last}.{name[len(norm) :]}"] = value.repeat(members) if value.ndim else value
     return made
 
 

@@ -70,7 +70,7 @@ def command(
     added = _added(activates=takes, negatives=negatives, near_misses=hard, backgrounds=backgrounds, rooms=rooms)
     _refuse(phrases, clips, data, bool(voice or spelling) or lang != "en", bool(added))
     limits = {"max_minutes": max_minutes, "max_steps": max_steps, "target_fa_per_hour": target_fa_per_hour}
-    settings = _settings(config, quick, not (clips or data), bool(hard), limits)
+    settings = _settings(config, quick, not (clips or data), bool(takes), bool(hard), limits)
     report = reporter(as_json)
     if data:
         examples = from_dataset(data, settings)
@@ -87,12 +87,12 @@ def _added(**folders: list[Path] | None) -> dict[str, list[Path]]:
     return {kind: given for kind, given in folders.items() if given}
 
 
-def _settings(name: str, quick: bool, spoken: bool, hard: bool, limits: dict[str, float | None]) -> Config:
+def _settings(name: str, quick: bool, spoken: bool, takes: bool, hard: bool, limits: dict[str, float | None]) -> Config:
     from wakeword.cli.training import QUICK, typed
     from wakeword.config import load_config, override
 
     config = override(load_config(name), **(QUICK if quick else {}))
-    config = typed(config) if spoken else config
+    config = typed(config, takes) if spoken else config
     if hard and config.synth.near_miss_probability == 0.0:
         config = override(config, synth={"near_miss_probability": HARD_PROBABILITY})
     return override(config, train={name: value for name, value in limits.items() if value is not None})

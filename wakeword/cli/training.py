@@ -44,19 +44,23 @@ TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, 
     "train": {
         "frozen_layers": 2,
         "half_weights": True,
-        "max_steps": 300,
-        "validate_every_steps": 150,
+        "max_steps": 150,
+        "validate_every_steps": 75,
         "warmup_steps": 50,
         "hard_negatives": 0.0,
     },
 }
+WITH_TAKES = {"train": {"max_steps": 300}}  # besides, where people say it, too
 EXAMPLES_APART = 1 << 32  # between the first examples of processes that train together: more than any of them renders
 LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
-def typed(config: Config) -> Config:
+def typed(config: Config, takes: bool = False) -> Config:
     """The configuration for a phrase that synthesizers say, and maybe people, if it begins with the backbone."""
-    return override(config, **TYPED) if config.train.backbone else config
+    if not config.train.backbone:
+        return config
+    config = override(config, **TYPED)
+    return override(config, **WITH_TAKES) if takes else config
 
 
 def reporter(as_json: bool) -> Report:
