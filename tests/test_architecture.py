@@ -28,7 +28,7 @@ FROM_WAKEWORD = {
 # Inside wakeword: a file or folder imports only from lines above its own.
 FLOORS = (
     {"errors", "sections"},
-    {"config", "files", "phones"},
+    {"config", "files", "halves", "phones"},
     {"audio", "likeness", "path", "safety"},
     {"capture", "clips", "detector", "features", "gate", "prefetch"},
     {"bundle", "graph", "labels", "metrics", "shards", "sources"},

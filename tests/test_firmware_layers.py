@@ -48,12 +48,12 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(tiny_bundle: Path, 
         read_layers(tmp_path)
 
 
-def test_a_missing_a_foreign_a_half_precision_and_a_nan_tensor_are_named(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_missing_a_foreign_a_double_precision_and_a_nan_tensor_are_named(tiny_bundle: Path, tmp_path: Path) -> None:
     bias = read_bundle(tiny_bundle).weights()["head.bias"]
     for changes, message in (
         ({"head.bias": None}, "head.bias: missing"),
         ({"gru.7.bias_ih": bias}, "gru.7.bias_ih: got a tensor that the configuration has no place for"),
-        ({"head.bias": bias.astype(np.float16)}, "head.bias: got float16, expected float32"),
+        ({"head.bias": bias.astype(np.float64)}, "head.bias: got float64, expected float32"),
         ({"head.bias": bias * np.nan}, "head.bias: got values that are NaN"),
     ):
         rewrite(tiny_bundle, tmp_path, changes)

@@ -96,7 +96,7 @@ class Bundle:
             raise BundleError(f"{self.path / WEIGHTS}: not a safetensors file: {error}") from None
         # Before format 5 a spotter had one GRU, and its name no number.
         named = {re.sub(r"^spotter\.gru\.(?=\D)", "spotter.gru.0.", name): value for name, value in kept.items()}
-        return {name: value.astype(np.float32) for name, value in named.items()}
+        return {n: value.astype(np.float32) if value.dtype == np.float16 else value for n, value in named.items()}
 
     def golden(self) -> tuple[np.ndarray, np.ndarray]:
         """(pcm int16 [N], probabilities float32 [T, K] in 0..1) of a stream that starts from zeros.
