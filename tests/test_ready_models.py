@@ -89,3 +89,12 @@ def test_the_packaged_micro_model_fits_a_microcontroller() -> None:
     q = quantize(read_layers(bundles.READY / "athena_micro"), pcm / 32768)
     check_budget(q, flash_kb=40, ram_kb=8)
     assert np.abs(run(q, pcm).probabilities / 65536 - expected).max() < 0.01
+
+
+def test_a_graph_whose_phones_weighed_otherwise_is_not_made_anew(tmp_path: Path, capsys) -> None:
+    old = Path(shutil.copytree(bundles.READY / "hey_computer", tmp_path / "old"))
+    card = json.loads((old / bundles.CARD).read_text("utf-8"))
+    (old / bundles.CARD).write_text(json.dumps({**card, "format_version": 4}), "utf-8")
+    assert main(["export", str(old), "--out", str(tmp_path / "new.onnx")]) == 2
+    assert "got a model of format 4, whose phones weighed otherwise" in capsys.readouterr().err
+    assert not (tmp_path / "new.onnx").exists()
