@@ -27,7 +27,8 @@ from benchmarks.people import SNR_DB, lay_out  # noqa: E402
 from wakeword.bundle import READY, read_bundle, write_bundle  # noqa: E402
 from wakeword.files import folder_name  # noqa: E402
 
-PHRASES = ("hey computer", "okay nabu", "computer")  # "hey jarvis" was heard in 4 of 16 by flite: not shipped
+# "hey jarvis" was heard in 4 of 16 by flite: not shipped
+PHRASES = ("hey computer", "okay nabu", "computer", "activate")
 TARGET_FA_PER_HOUR = 0.5
 FLITE_VOICES = ("awb", "kal16", "rms", "slt")
 STRETCHES = (0.85, 1.0, 1.15, 1.3)  # of flite's durations
