@@ -37,7 +37,7 @@ from synth.voices.espeak import FOREIGN, EspeakEngine, espeak_clips, voices  # n
 from synth.voices.speaking import open_voice, speak  # noqa: E402
 from wakeword import checkpoint  # noqa: E402
 from wakeword.audio import read, write  # noqa: E402
-from wakeword.backbone import MEMBER, PACKAGED, Backbone, Speech, load_backbone, train_backbone  # noqa: E402
+from wakeword.backbone import PACKAGED, Backbone, Speech, load_backbone, train_backbone  # noqa: E402
 from wakeword.cli.training import reporter  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.enroll import measured_thresholds  # noqa: E402
@@ -77,24 +77,10 @@ def main() -> int:
     config = override(load_config("backbone"), train=limits)
     run = arguments.work / "run"
     backbone = train_backbone(config, speech(clips, config), run, reporter(False), arguments.start_from)
-    backbone = Backbone(backbone.weights | for_members(arguments.start_from, config), backbone.facts)
+    if arguments.start_from:
+        backbone.weights.update(load_backbone(arguments.start_from).for_members(config))
     measured(backbone, config, clips, arguments.audio, run / PACKAGED.name)
     return 0
-
-
-def for_members(began: Path | None, config: Config) -> dict[str, torch.Tensor]:
-    """Of a smaller backbone that this one began with, the last GRU: members of a phrase begin with it."""
-    if began is None or load_backbone(began).fits(config):
-        return {}
-    smaller = load_backbone(began)
-    last = len(smaller.facts["system"]["model"]["gru_units"]) - 1
-    kinds = ("gru", "gru_norm")
-    return {
-        name.replace(f"{kind}.{last}.", f"{MEMBER}{kind}.", 1): value
-        for name, value in smaller.weights.items()
-        for kind in kinds
-        if name.startswith(f"{kind}.{last}.")
-    }
 
 
 def measured(backbone: Backbone, config: Config, clips: Path, audio: Path, out: Path) -> None:

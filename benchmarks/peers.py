@@ -18,7 +18,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,18 +70,22 @@ class Peer:
         return np.arange(1, steps + 1) * self.step_samples / self.sample_rate_hz, scores
 
 
+def built_in(models: Iterable[Any], phrase: str) -> Any | None:
+    """The model of a phrase among those that a package brings."""
+    return next((model for model in models if model.value == folder_name(phrase)), None)
+
+
 def micro_wakeword(phrase: str) -> Peer | None:
     """microWakeWord's network, as Home Assistant's client for other computers runs it."""
     try:
         from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
     except ImportError:
         return None
-    known = {model.value: model for model in Model}
-    if folder_name(phrase) not in known:
+    if (mine := built_in(Model, phrase)) is None:
         return None
 
     def listen() -> Callable[[np.ndarray], float]:
-        model, front = MicroWakeWord.from_builtin(known[folder_name(phrase)]), MicroWakeWordFeatures()
+        model, front = MicroWakeWord.from_builtin(mine), MicroWakeWordFeatures()
 
         def heard(block: np.ndarray) -> float:
             said = [model.process_streaming_prob(features) for features in front.process_streaming(block.tobytes())]
@@ -89,7 +93,7 @@ def micro_wakeword(phrase: str) -> Peer | None:
 
         return heard
 
-    own = MicroWakeWord.from_builtin(known[folder_name(phrase)]).probability_cutoff
+    own = MicroWakeWord.from_builtin(mine).probability_cutoff
     return Peer([phrase], own, BLOCK, listen)
 
 
@@ -99,12 +103,11 @@ def open_wakeword(phrase: str) -> Peer | None:
         from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
     except ImportError:
         return None
-    known = {model.value: model for model in Model}
-    if folder_name(phrase) not in known:
+    if (mine := built_in(Model, phrase)) is None:
         return None
 
     def listen() -> Callable[[np.ndarray], float]:
-        model, front = OpenWakeWord.from_builtin(known[folder_name(phrase)]), OpenWakeWordFeatures.from_builtin()
+        model, front = OpenWakeWord.from_builtin(mine), OpenWakeWordFeatures.from_builtin()
 
         def heard(block: np.ndarray) -> float:
             features = front.process_streaming(block.tobytes())
@@ -131,7 +134,7 @@ def porcupine(phrase: str) -> Peer | None:
         def heard(block: np.ndarray) -> float:
             samples = block.tolist()
             detected = [score for score, ear in ears if ear.process(samples) >= 0]  # each has to hear everything
-            return max(0.001 + max(detected), 0.0) if detected else 0.0
+            return 0.001 + max(detected) if detected else 0.0
 
         return heard
 

@@ -170,7 +170,7 @@ def test_edit_distance_counts_changes() -> None:
     assert [edit_distance([1, 2, 3], said) for said in ([1, 2, 3], [1, 3], [1, 2, 2, 3], [])] == [0, 1, 1, 3]
 
 
-def test_the_packaged_backbone_and_its_configuration_are_those_of_default() -> None:
+def test_each_configuration_has_its_packaged_backbone() -> None:
     default, backbone = load_config("default"), load_config("backbone")
     assert load_backbone().fits(backbone)
     assert packaged_backbone(backbone).name == load_backbone().name

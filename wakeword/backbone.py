@@ -96,6 +96,18 @@ class Backbone:
             borrowed |= layer
         model.load_state_dict(own | borrowed)
 
+    def for_members(self, config: SystemConfig) -> dict[str, Tensor]:
+        """What a backbone of this configuration that began with this one gives to members, by the names of MEMBER.
+
+        Its own such weights; else, where the sizes differ, its last GRU, which the other cannot go on with.
+        """
+        own = {name: value for name, value in self.weights.items() if name.startswith(MEMBER)}
+        if own or self.fits(config):
+            return own
+        last = len(self.facts["system"]["model"]["gru_units"]) - 1
+        names = {f"{kind}.{last}.": f"{MEMBER}{kind}." for kind in ("gru", "gru_norm")}
+        return _renamed(self.weights, names)
+
     @property
     def hearing(self) -> dict[str, np.ndarray]:
         """What paths through the phones need (see `wakeword.path.hearing_in`)."""
@@ -257,10 +269,15 @@ def _for_spotter(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, 
     """The last GRUs, their norms and the head of phones, as a `Spotter` names them."""
     names = _names(len(config.model.gru_units) - 1, len(config.model.spotter_grus))
     names |= {name: f"spotter.{name}" for name in (HEAD, *HEARING)}
+    return _renamed(weights, names)
+
+
+def _renamed(weights: dict[str, Tensor], prefixes: dict[str, str]) -> dict[str, Tensor]:
+    """Those weights whose names begin with one of the prefixes, with the other one instead."""
     return {
         name.replace(own, its, 1): value
         for name, value in weights.items()
-        for own, its in names.items()
+        for own, its in prefixes.items()
         if name.startswith(own)
     }
 
@@ -276,8 +293,5 @@ def _system(config: SystemConfig) -> dict[str, Any]:
     model = config.model.model_dump(mode="json", exclude={"dropout", "members", "spotter", "spotter_units"})
     if config.model.spotter_units:
         model["gru_units"] = [*config.model.gru_units[:-1], *config.model.spotter_units]
-    return {
-        "sample_rate_hz": config.audio.sample_rate_hz,
-        "features": config.features.model_dump(mode="json"),
-        "model": model,
-    }
+    values = {"sample_rate_hz": config.audio.sample_rate_hz, "features": config.features.model_dump(mode="json")}
+    return {**values, "model": model}

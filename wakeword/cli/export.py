@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 FLASH_KB, RAM_KB = 40, 8  # what a C package may need unless told otherwise
+PHONES_WEIGH_SINCE = 4  # the bundle format from which a spotter weighs as it does today
 MAX_AUDIO_S = 600  # of --audio: ten minutes say what is to be said, and every step of them is computed in numpy
 
 
@@ -83,7 +84,7 @@ def _onnx(bundle: Path, out: Path) -> tuple[dict, str]:
         raise BundleError(f"--out: got {out}, expected a file that ends in .onnx")
     opened = read_bundle(bundle)
     config, paths, weights = opened.card.config, opened.card.paths, opened.weights()
-    if config.model.spotter and opened.card.format_version < 5:
+    if config.model.spotter and opened.card.format_version < PHONES_WEIGH_SINCE:
         raise BundleError(
             f"{bundle}: got a model of format {opened.card.format_version}, whose phones weighed otherwise, expected "
             "one of this version: train it again, or take its model.onnx"
