@@ -25,7 +25,7 @@ from wakeword.errors import DataError
 BATCH_EXAMPLES = 8  # go to a worker at a time
 OWN_SHARE = 0.6  # of the activates drawn, at most, from takes that were added ...
 OWN_HALF = 10  # ... half of that with so many takes
-REAL_SHARE = 0.2  # of the negatives drawn, from recordings that were added to a phrase that only synthesizers say
+REAL_SHARE = 0.2  # of validation's negatives drawn, from recordings added to a phrase that only synthesizers say
 HARD_SHARE = 0.5  # of the near misses drawn, from those that were added: what a model woke at where it is used
 Result = TypeVar("Result")
 
@@ -75,6 +75,7 @@ def open_clips(
     phrases: Sequence[str] | None = None,
     progress: Progress | None = None,
     added: Mapping[str, Sequence[str | Path]] | None = None,
+    spoken: bool = False,
 ) -> Clips:
     """Finds, decodes (once; see `synth.bank`), checks and splits the recordings of the three kinds.
 
@@ -84,9 +85,9 @@ def open_clips(
 
     `added` are further folders by kind: a user's takes among spoken ones (of several phrases in a sub-folder each),
     their home, their noise, what a model woke at (near_misses; HARD_SHARE of those drawn). Of the activates drawn, k
-    takes that were added make up k / (k + OWN_HALF) * OWN_SHARE. Without such takes, negatives that were added make up
-    REAL_SHARE: where all that is real is a negative, a network learns to tell people from synthesizers instead of words
-    from words.
+    takes that were added make up k / (k + OWN_HALF) * OWN_SHARE. `spoken` says that synthesizers made `clips_dir`: if
+    no takes were added to it, all negatives that were are for validation, where they make up REAL_SHARE. Where all that
+    is real is a negative, a network learns to tell people from synthesizers instead of words from words.
 
     Raises DataError when a folder is missing or empty, when nothing usable is left of a kind, or
     when there is too little of it for both training and validation.
@@ -104,12 +105,25 @@ def open_clips(
         if not any(take.label == phrase for take in bank.takes):
             raise DataError(f"{folders['activates'][0]}: got no usable recording of {phrase!r}, expected at least 2")
     sides = split(bank.takes, config.synth.validation_fraction, config.synth.seed, config.audio.sample_rate_hz)
-    own = {take: n for side in sides.values() for take, n in _own_times(side.get("activates", [])).items()}
-    real = {take: n for side in sides.values() for take, n in _real_times(side.get("negatives", []), config).items()}
-    times = own if any(is_added(take.id) for take in bank.takes if take.kind == "activates") else real
+    if spoken and not any(is_added(take.id) for take in bank.takes if take.kind == "activates"):
+        sides = _kept_apart(sides)
+        times = _real_times(sides["validation"]["negatives"], config)
+    else:
+        times = {take: n for side in sides.values() for take, n in _own_times(side.get("activates", [])).items()}
     hard = {take: n for side in sides.values() for take, n in _hard_times(side.get("near_misses", [])).items()}
     held = shares(recordings, sides, config.audio.sample_rate_hz)
     return Clips(config, bank, wanted, sides, rejected, times | hard, held)
+
+
+def _kept_apart(sides: dict[str, dict[str, list[Segment]]]) -> dict[str, dict[str, list[Segment]]]:
+    """The sides, with all negatives that were added on the one of validation."""
+    train, validation = sides["train"], sides["validation"]
+    added = [segment for segment in train["negatives"] if is_added(segment.take.id)]
+    others = [segment for segment in train["negatives"] if not is_added(segment.take.id)]
+    return {
+        "train": {**train, "negatives": others},
+        "validation": {**validation, "negatives": [*validation["negatives"], *added]},
+    }
 
 
 def _own_times(activates: Sequence[Segment]) -> dict[str, float]:

@@ -21,6 +21,7 @@ from synth import noise
 from synth.accents import HOMES, Accents
 from synth.bank import cache_folder
 from synth.casting import Casting, heard
+from synth.casual import casual
 from synth.phonemes import Pronunciation, near_misses, warnings
 from synth.phrases import SENTENCES, nonsense
 from synth.voices import Spoken
@@ -29,10 +30,11 @@ from synth.voices.speaking import speak
 from wakeword.audio import read, write
 from wakeword.errors import DataError
 
-VERSION = 8  # raise it when the same phrase gives other clips
+VERSION = 9  # raise it when the same phrase gives other clips
 ACTIVATES, NEGATIVES, NONSENSE = 600, 500, 300  # of espeak's
 SLOW_ACTIVATES, SLOW_NEGATIVES, SLOW_MISSES = 300, 200, 160  # of all other engines' together
 ACCENTED = 100  # of a phrase, and as many of its near misses, in foreign accents
+CASUAL = 150  # of a phrase, said casually, where that is different
 NEAR_MISSES, MISS_TURNS = 80, 6  # texts a phrase, and how often each is said
 NONSENSE_SENTENCES = 72  # as many as there are SENTENCES
 BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000
@@ -65,19 +67,20 @@ def phrase_warnings(phrase: str, language: str = "en") -> list[str]:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a phrase sounds: in the International Phonetic Alphabet, once an accent, and how long it takes."""
+    """How a phrase sounds: in the International Phonetic Alphabet, by accents and habits, and how long it takes."""
 
     ipa: tuple[str, ...]
     seconds: float
 
 
 def reading(phrase: str, language: str = "en") -> Reading:
-    """A phrase as espeak reads it in all accents of a language; its length is that of the first one."""
+    """A phrase as espeak reads it in all accents of a language, casually too; its length is that of the first one."""
     _check_phrase(phrase)
     names = accents(language)
     engine = EspeakEngine(names=names)
-    said = engine.speak(phrase, EspeakParams(voice=names[0]))
-    return Reading(tuple(dict.fromkeys(engine.ipa(phrase, name) for name in names)), len(said) / engine.sample_rate_hz)
+    said = engine.speak(phrase, EspeakParams(voice=names[0]))  # first: until it has spoken, it spells [[phonemes]]
+    texts = [(text, name) for name in names for text in (phrase, *_casually(phrase, name, engine))]
+    return Reading(tuple(dict.fromkeys(engine.ipa(*one) for one in texts)), len(said) / engine.sample_rate_hz)
 
 
 def speak_clips(
@@ -169,6 +172,13 @@ def _sentences(phrases: Sequence[str], language: str) -> list[str]:
     return [nonsense(rng, int(rng.integers(2, 7))) for _ in range(NONSENSE_SENTENCES)]
 
 
+def _casually(phrase: str, accent: str, engine: EspeakEngine) -> list[str]:
+    """The texts that make an accent of English say the phrase casually; of another language none."""
+    if accent not in accents():
+        return []
+    return [said.spoken() for said in casual(Pronunciation.of(engine.pronounce(phrase, accent)))]
+
+
 def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progress: Progress) -> None:
     rng = np.random.default_rng(seed)
     progress(0, 3)
@@ -185,12 +195,14 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
         if None in engines:
             speak(casting.texts(phrase), folder, max(1, ACTIVATES - said_slowly), seed, [None], names)
             espeak_lines(foreign_accents.lines(own, ACCENTED), folder, seed + 3)
+            espeak_lines(_casual_lines(written[phrase], casting), folder, seed + 4, first=ACTIVATES)
     progress(1, 3)
+    casually = [other for one in said for other in (casual(one) if casting.language == "en" else ())]
     misses = [
         miss
         for one in said
         for miss in near_misses(one, list(sentences.values()), NEAR_MISSES, rng)
-        if not any(miss.holds(other) for other in said)
+        if not any(miss.holds(other) for other in (*said, *casually))
     ]
     espeak_clips([miss.spoken() for miss in misses], work / "near_misses", len(misses) * MISS_TURNS, seed + 1, names)
     espeak_lines(foreign_accents.lines(misses, ACCENTED * len(phrases)), work / "near_misses", seed + 3)
@@ -206,6 +218,14 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
     progress(2, 3)
     _write_backgrounds(work, rng)
     progress(3, 3)
+
+
+def _casual_lines(texts: Sequence[str], casting: Casting) -> list[tuple[str, Sequence[str]]]:
+    """CASUAL texts in turn, each with the voices of its accent; none where nobody would say them otherwise."""
+    names = accents(casting.language)
+    engine = EspeakEngine(names=names)
+    lines = [(said, heard([name])) for text in texts for name in names for said in _casually(text, name, engine)]
+    return [lines[i % len(lines)] for i in range(CASUAL)] if lines else []
 
 
 class _ForeignAccents:

@@ -143,16 +143,25 @@ def test_an_added_folder_that_is_missing_or_empty_is_named(tmp_path: Path) -> No
         open_clips(folder, tiny(), ["hey"], added={"activates": [tmp_path / "empty"]})
 
 
-@pytest.mark.parametrize(("takes", "expected"), [(0, REAL_SHARE), (4, None)])
-def test_real_negatives_are_a_share_where_only_synthesizers_say_the_phrase(
-    takes: int, expected: float | None, tmp_path: Path, monkeypatch
+@pytest.mark.parametrize(
+    ("spoken", "takes", "expected"),
+    [
+        (True, 0, {"train": 0.0, "validation": REAL_SHARE}),  # else people would be told from synthesizers
+        (True, 4, {"train": 0.9, "validation": 0.9}),
+        (False, 0, {"train": 0.9, "validation": 0.9}),
+    ],
+)
+def test_where_only_synthesizers_say_the_phrase_real_negatives_are_for_validation(
+    spoken: bool, takes: int, expected: dict[str, float], tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setenv("WAKEWORD_CACHE", str(tmp_path / "cache"))
     folder = make_clips(tmp_path / "clips")
     for number in range(12):
         write(tmp_path / "home" / f"{number}.wav", syllables(20.0, number), RATE_HZ)
     added = {"negatives": [tmp_path / "home"]} | ({"activates": [own_takes(tmp_path, takes)]} if takes else {})
-    clips = open_clips(folder, tiny(), ["hey"], added=added)
-    pool, rng = clips.pools["train"]["negatives"], np.random.default_rng(0)
-    drawn = np.mean([is_added(pool.choose(rng).take.id) for _ in range(4000)])
-    assert drawn == pytest.approx(expected, abs=0.03) if expected else drawn > 0.5
+    clips = open_clips(folder, tiny(), ["hey"], added=added, spoken=spoken)
+    rng = np.random.default_rng(0)
+    for side, share in expected.items():
+        pool = clips.pools[side]["negatives"]
+        drawn = np.mean([is_added(pool.choose(rng).take.id) for _ in range(4000)])
+        assert drawn == pytest.approx(share, abs=0.03 if share < 0.5 else 0.1)

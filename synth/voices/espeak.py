@@ -185,13 +185,20 @@ def espeak_clips(
 
 
 def espeak_lines(
-    lines: Sequence[tuple[str, Sequence[str]]], folder: str | Path, seed: int, workers: int | None = None
+    lines: Sequence[tuple[str, Sequence[str]]],
+    folder: str | Path,
+    seed: int,
+    workers: int | None = None,
+    first: int = 0,
 ) -> Spoken:
-    """As `espeak_clips`, where each text has its own voices to draw from: lines of (text, names of voices)."""
+    """As `espeak_clips`, where each text has its own voices to draw from: lines of (text, names of voices).
+
+    `first` is the number of the first clip, for a folder in which these voices have said something already.
+    """
     for text in {text for text, _ in lines}:
         _check_text(text)
     rng = np.random.default_rng(seed)
-    plan = [(i, text, _draw(rng, names)) for i, (text, names) in enumerate(lines)]
+    plan = [(i, text, _draw(rng, names)) for i, (text, names) in enumerate(lines, first)]
     batches = [plan[start : start + BATCH_CLIPS] for start in range(0, len(plan), BATCH_CLIPS)]
     with _short_path(_installed_data()) as data, ThreadPoolExecutor(workers or os.cpu_count() or 1) as threads:
         speak = partial(_in_fresh_process, str(data), str(folder))

@@ -27,7 +27,7 @@ def command(
     report = reporter(as_json)
     config = typed(override(load_config("default"), **QUICK))
     config = override(config, train={"max_minutes": minutes})
-    opened = open_clips(spoken_clips([phrase], report), config, [phrase], report)
+    opened = open_clips(spoken_clips([phrase], report), config, [phrase], report, spoken=True)
     train_bundle(config, rendered(opened, config, workers), out, report)
     report({"event": "heard", **listen_to_unheard_voices(phrase, out), "picture": str(PICTURE), "wav": str(WAV)})
 

@@ -76,7 +76,8 @@ def command(
         examples = from_dataset(data, settings)
     else:
         speakers = casting(lang, voice, spelling, phrases, quick)
-        opened = open_clips(clips or spoken_clips(phrases, report, speakers), settings, phrases, report, added)
+        folder = clips or spoken_clips(phrases, report, speakers)
+        opened = open_clips(folder, settings, phrases, report, added, not clips and settings.train.backbone)
         examples = rendered(opened, settings, workers, speakers)
     out = out or Path("models") / folder_name(" ".join(examples.phrases))
     train_bundle(settings, examples, out, report, start_from)

@@ -91,9 +91,14 @@ def open_clips(
     phrases: Sequence[str] | None,
     report: Report,
     added: Mapping[str, Sequence[Path]] | None = None,
+    spoken: bool = False,
 ) -> Clips:
-    """The folder's clips and those of the added folders, with a report of what was found and what was skipped."""
-    opened = open_folder(folder, config, phrases, _counter("decoding", report), added)
+    """The folder's clips and those of the added folders, with a report of what was found and what was skipped.
+
+    `spoken`: whether synthesizers made those of the folder, for a network that begins with what people said (see
+    `synth.open_clips`).
+    """
+    opened = open_folder(folder, config, phrases, _counter("decoding", report), added, spoken)
     skipped = [f"{one.path}: {one.reason}" for one in opened.rejected]
     report({"event": "clips", **opened.summary(), "skipped": skipped})
     return opened

@@ -1,0 +1,52 @@
+"""What people leave out: on phonemes that are written out here, and said by espeak in all its accents of English."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from synth.casual import casual
+from synth.phonemes import Pronunciation
+from synth.spoken import ACCENTED, ACTIVATES, CASUAL, reading, speak_clips
+
+
+def ways(*words: str) -> list[str]:
+    """The casual ways to say words that are written as phonemes with spaces between them."""
+    return [said.spoken() for said in casual(Pronunciation.of([word.split() for word in words]))]
+
+
+def test_an_l_becomes_a_vowel_only_where_none_follows_not_even_in_the_next_word() -> None:
+    assert ways("m 'eI l", "b '0 k s") == ["[[m|'E|U b|'0|k|s]]"]
+    assert ways("t 'E l", "'a l I s") == ways("h @ l 'oU") == ways("l 'aI t s") == []
+    assert ways("b '0 t @L") == ["[[b|'0|t|U]]"]
+    assert ways("b '0 t @L", "'E g") == []
+
+
+def test_a_vowel_after_which_english_would_link_with_an_r_keeps_its_l() -> None:
+    assert ways("k 'O: l", "m 'V m") == ways("w '3: l d") == []
+
+
+def test_a_t_or_d_is_dropped_only_between_consonants_and_not_before_r_w_j_or_h() -> None:
+    assert ways("n 'E k s t", "d 'eI") == ["[[n|'E|k|s d|'eI]]"]
+    assert ways("s t r 'i: t") == ways("s 'E n t", "h 'oU m") == ways("h 'a n d") == ways("w 'I n d oU") == []
+
+
+def test_a_phrase_without_either_has_one_way_to_be_said() -> None:
+    assert ways("h 'eI", "k @ m p j 'u: t 3") == []
+
+
+def test_espeak_says_all_of_it_in_every_accent_it_has_of_english() -> None:
+    pytest.importorskip("espeakng_loader")
+    said = reading("wildfire").ipa
+    assert {"wˈaɪldfaɪə", "wˈaʊdfaɪə", "wˈaɪlfaɪə", "wˈaʊfaɪə", "wˈaʊfaɪɚ"} <= set(said)
+    assert not [ipa for ipa in said if len(ipa) > len("wˈaɪldfaɪə")]  # nothing is spelled out
+    assert len(reading("hey computer").ipa) == len(set(reading("hey computer").ipa)) < len(said)
+    assert not [ipa for ipa in reading("wildfire", "es").ipa if "aʊ" in ipa]
+
+
+def test_a_phrase_is_learned_as_it_is_said_casually_too(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader")
+    folder = speak_clips("wildfire", tmp_path / "clips")
+    clips = list((folder / "activates").rglob("*.wav"))
+    assert ACTIVATES + CASUAL < len(clips) <= ACTIVATES + ACCENTED + CASUAL
