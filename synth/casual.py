@@ -1,7 +1,8 @@
 """How English is said by people who do not mind their pronunciation, where espeak always does.
 
-Two habits of many accents (J. C. Wells, "Accents of English", 1982): an l that no vowel follows becomes a vowel,
-"bottoo" for "bottle"; and a t or d between two consonants is dropped, "wilefire" for "wildfire".
+Three habits of many accents (J. C. Wells, "Accents of English", 1982): an l that no vowel follows becomes a vowel,
+"bottoo" for "bottle"; a t or d between two consonants is dropped, "wilefire" for "wildfire"; and a full vowel without
+stress becomes the neutral one, "uhthena" for "athena".
 """
 
 from __future__ import annotations
@@ -14,44 +15,39 @@ VOCALISED = {
     "aI": "aU", "eI": "E U", "OI": "O U", "oU": "oU", "aU": "aU", "u:": "u:", "U": "U", "i:": "i: U", "i": "i U",
     "I": "I U", "I2": "I U", "I#": "I U", "E": "E U", "a": "a U", "aa": "a U", "V": "V U", "0": "0 U",
 }  # fmt: skip
-SYLLABIC = "@L"
-L, STOPS, KEEP_STOPS = "l", ("t", "d", "t#", "d#", "t2"), "rjwh"  # before these first letters a t or d is heard
+L, SYLLABIC_L = "l", "@L"
+STOPS = ("t", "d", "t#", "d#", "t2")
+KEEP_STOPS = "rjwh"  # first letters of sounds before which a t or d is heard
+FULL_VOWELS = ("a", "aa", "E", "0", "O2", "V", "A:", "oU")  # not those that are weak already
+NEUTRAL = "@"
+
+Words = list[list[str]]  # phonemes
 
 
 def casual(said: Pronunciation) -> list[Pronunciation]:
-    """The other ways to say a phrase in English: each habit alone, and both; none where neither finds anything.
+    """The other ways to say a phrase in English: each habit alone and all that go together; none where none applies.
 
     >>> wildfire = Pronunciation.of([["w", "'aI", "l", "d", "f", "aI@"]])
     >>> [one.spoken() for one in casual(wildfire)]
-    ["[[w|'aU|d|f|aI@]]", "[[w|'aI|l|f|aI@]]", "[[w|'aU|f|aI@]]"]
+    ["[[w|'aI|l|f|aI@]]", "[[w|'aU|d|f|aI@]]", "[[w|'aU|f|aI@]]"]
     """
-    words = [[phoneme for syllable in word for phoneme in syllable] for word in said.words]
-    dropped = _without_stops(words)
-    made = [Pronunciation.of(each) for each in (_vocalised(words), dropped, _vocalised(dropped))]
-    return list(dict.fromkeys(one for one in made if one != said))
+    ways = [[[phoneme for syllable in word for phoneme in syllable] for word in said.words]]
+    for habit in (_weakened, _without_stops, _vocalised):  # in this order: an l that became a vowel keeps its d
+        ways += [habit(words) for words in ways]
+    found = dict.fromkeys(Pronunciation.of(words) for words in ways)
+    return [one for one in found if one != said]
 
 
-def _vocalised(words: list[list[str]]) -> list[list[str]]:
+def _weakened(words: Words) -> Words:
+    """In words of several syllables, not at their end."""
     changed = []
-    for number, word in enumerate(words):
-        after = words[number + 1][0] if number + 1 < len(words) else ""
-        said: list[str] = []
-        for phoneme, following in zip(word, [*word[1:], after], strict=True):
-            plain = said[-1].lstrip(STRESS) if said else ""
-            if is_vowel(following):
-                said.append(phoneme)
-            elif phoneme == SYLLABIC:
-                said.append("U")
-            elif phoneme == L and plain in VOCALISED:
-                stress = said[-1][: len(said[-1]) - len(plain)]
-                said[-1:] = (stress + VOCALISED[plain]).split()
-            else:
-                said.append(phoneme)
-        changed.append(said)
+    for word in words:
+        last = len(word) - 1 if sum(map(is_vowel, word)) > 1 else 0
+        changed.append([NEUTRAL if at < last and sound in FULL_VOWELS else sound for at, sound in enumerate(word)])
     return changed
 
 
-def _without_stops(words: list[list[str]]) -> list[list[str]]:
+def _without_stops(words: Words) -> Words:
     changed = []
     for number, word in enumerate(words):
         before = words[number - 1][-1] if number else ""
@@ -64,3 +60,23 @@ def _without_stops(words: list[list[str]]) -> list[list[str]]:
 def _swallowed(left: str, phoneme: str, right: str) -> bool:
     between = left and right and not is_vowel(left) and not is_vowel(right)
     return bool(between) and phoneme in STOPS and right[:1] not in KEEP_STOPS
+
+
+def _vocalised(words: Words) -> Words:
+    changed = []
+    for number, word in enumerate(words):
+        after = words[number + 1][0] if number + 1 < len(words) else ""
+        said: list[str] = []
+        for phoneme, following in zip(word, [*word[1:], after], strict=True):
+            plain = said[-1].lstrip(STRESS) if said else ""
+            if is_vowel(following):
+                said.append(phoneme)
+            elif phoneme == SYLLABIC_L:
+                said.append("U")
+            elif phoneme == L and plain in VOCALISED:
+                stress = said[-1][: len(said[-1]) - len(plain)]
+                said[-1:] = (stress + VOCALISED[plain]).split()
+            else:
+                said.append(phoneme)
+        changed.append(said)
+    return changed

@@ -32,7 +32,17 @@ def test_a_t_or_d_is_dropped_only_between_consonants_and_not_before_r_w_j_or_h()
     assert ways("s t r 'i: t") == ways("s 'E n t", "h 'oU m") == ways("h 'a n d") == ways("w 'I n d oU") == []
 
 
-def test_a_phrase_without_either_has_one_way_to_be_said() -> None:
+def test_a_full_vowel_without_stress_is_weakened_but_not_at_the_end_of_a_word_nor_in_a_short_one() -> None:
+    assert ways("a T 'i: n @") == ["[[@|T|'i:|n|@]]"]
+    assert ways("p @ t 'eI t oU") == ways("g oU", "h 'oU m") == ways("'a k t I2 v ,eI t") == []
+
+
+def test_habits_go_together() -> None:
+    assert ways("w 'aI l d f aI@") == ["[[w|'aI|l|f|aI@]]", "[[w|'aU|d|f|aI@]]", "[[w|'aU|f|aI@]]"]
+    assert set(ways("v 0 l k 'eI n oU")) == {"[[v|@|l|k|'eI|n|oU]]", "[[v|0|U|k|'eI|n|oU]]"}
+
+
+def test_a_phrase_without_any_has_one_way_to_be_said() -> None:
     assert ways("h 'eI", "k @ m p j 'u: t 3") == []
 
 
