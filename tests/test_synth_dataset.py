@@ -68,6 +68,16 @@ def test_what_goes_wrong_in_a_worker_is_raised_here(folder: Path, tmp_path: Path
         list(ordered_map(divmod, 1, [(1,), (0,)], workers=1))
 
 
+def test_a_script_that_would_start_itself_in_its_workers_ends_and_says_what_it_lacks(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("from synth.workers import ordered_map\nprint(list(ordered_map(divmod, 1, [(1,)], workers=1)))\n")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 1
+    assert 'expected if __name__ == "__main__"' in done.stderr
+    assert "a process that renders died" in done.stderr
+
+
 def test_another_seed_or_split_gives_other_examples(folder: Path) -> None:
     clips, other = open_clips(folder, tiny()), open_clips(folder, tiny(seed=2))
     first = clips.example("train", 0).pcm.tobytes()
