@@ -40,13 +40,13 @@ def test_a_phrase_is_enrolled_on_the_command_line_and_heard_in_espeaks_voice(tmp
 
 
 def test_several_phrases_share_one_bundle(tmp_path: Path) -> None:
-    said = [[phones("kəmpjutə"), phones("kəmpjutəɹ")], [phones("wɪndoʊ")]]
+    said = [[phones("kəmpjutəɹ"), phones("kəmpjutə"), phones("kɔmpjutəɹ")], [phones("wɪndoʊ")]]
     bundle = enroll(["computer", "window"], said, [0.5, 0.4], load_backbone(), load_config("backbone"), tmp_path)
     assert read_bundle(tmp_path).card.paths == said
     ww = wakeword.load(bundle.path)
     assert ww.phrases == ["computer", "window"]
     assert ww.scores(np.zeros(16000, np.float32))[1].shape == (25, 2)
-    assert ww.detector_configs[0].threshold == path_threshold(load_backbone(), 8, 0.5)
+    assert ww.detector_configs[0].threshold == path_threshold(load_backbone(), 8, 0.5)  # the shortest's
 
 
 def test_enrolling_is_quick(tmp_path: Path) -> None:

@@ -31,11 +31,12 @@ def enroll(
     """Writes a bundle that listens for phrases by their pronunciations, each a list of `wakeword.phones` numbers.
 
     `phrase_s` is how long each usually takes. The threshold is not this phrase's own: it is what phrases of as many
-    phones needed on the speech that the backbone was measured with. Raises DataError for a phrase of under three sounds
-    or a rate outside of what was measured, ConfigError for a configuration of another network.
+    phones as its shortest pronunciation, which lets most through, needed on the speech that the backbone was measured
+    with. Raises DataError for a phrase of under three sounds or a rate outside of what was measured, ConfigError for a
+    configuration of another network.
     """
     paths = Paths.of(pronunciations)
-    counts = [int(np.median(paths.counts[paths.phrase == k])) for k in range(len(phrases))]
+    counts = [int(paths.counts[paths.phrase == k].min()) for k in range(len(phrases))]
     listening = override(config, detector={"smoothing_steps": SMOOTHING_STEPS})
     card = Card(
         phrases=list(phrases),
