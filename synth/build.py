@@ -107,7 +107,7 @@ def open_clips(
     sides = split(bank.takes, config.synth.validation_fraction, config.synth.seed, config.audio.sample_rate_hz)
     if spoken and not any(is_added(take.id) for take in bank.takes if take.kind == "activates"):
         sides = _kept_apart(sides)
-        times = _real_times(sides["validation"]["negatives"], config)
+        times = _real_times(sides["validation"].get("negatives", []), config)
     else:
         times = {take: n for side in sides.values() for take, n in _own_times(side.get("activates", [])).items()}
     hard = {take: n for side in sides.values() for take, n in _hard_times(side.get("near_misses", [])).items()}
@@ -117,12 +117,12 @@ def open_clips(
 
 def _kept_apart(sides: dict[str, dict[str, list[Segment]]]) -> dict[str, dict[str, list[Segment]]]:
     """The sides, with all negatives that were added on the one of validation."""
-    train, validation = sides["train"], sides["validation"]
-    added = [segment for segment in train["negatives"] if is_added(segment.take.id)]
-    others = [segment for segment in train["negatives"] if not is_added(segment.take.id)]
+    train, validation = (sides[side].get("negatives", []) for side in ("train", "validation"))
+    added = [segment for segment in train if is_added(segment.take.id)]
+    others = [segment for segment in train if not is_added(segment.take.id)]
     return {
-        "train": {**train, "negatives": others},
-        "validation": {**validation, "negatives": [*validation["negatives"], *added]},
+        "train": {**sides["train"], "negatives": others},
+        "validation": {**sides["validation"], "negatives": [*validation, *added]},
     }
 
 

@@ -15,11 +15,13 @@ VOCALISED = {
     "aI": "aU", "eI": "E U", "OI": "O U", "oU": "oU", "aU": "aU", "u:": "u:", "U": "U", "i:": "i: U", "i": "i U",
     "I": "I U", "I2": "I U", "I#": "I U", "E": "E U", "a": "a U", "aa": "a U", "V": "V U", "0": "0 U",
 }  # fmt: skip
-L, SYLLABIC_L = "l", "@L"
+L, SYLLABIC_L, GLIDE = "l", "@L", "j"  # before a glide, as in "william", an l is heard as before a vowel
 STOPS = ("t", "d", "t#", "d#", "t2")
 KEEP_STOPS = "rjwh"  # first letters of sounds before which a t or d is heard
 FULL_VOWELS = ("a", "aa", "E", "0", "O2", "V", "A:", "oU")  # not those that are weak already
 NEUTRAL = "@"
+STRESSED = ("'", ",")
+FEWEST_SOUNDS = 3  # of less, as of "fu" for "full", all speech is full
 
 Words = list[list[str]]  # phonemes
 
@@ -35,14 +37,14 @@ def casual(said: Pronunciation) -> list[Pronunciation]:
     for habit in (_weakened, _without_stops, _vocalised):  # in this order: an l that became a vowel keeps its d
         ways += [habit(words) for words in ways]
     found = dict.fromkeys(Pronunciation.of(words) for words in ways)
-    return [one for one in found if one != said]
+    return [one for one in found if one != said and len(one.phonemes) >= FEWEST_SOUNDS]
 
 
 def _weakened(words: Words) -> Words:
-    """In words of several syllables, not at their end."""
+    """In words that have a stress elsewhere, not at their end."""
     changed = []
     for word in words:
-        last = len(word) - 1 if sum(map(is_vowel, word)) > 1 else 0
+        last = len(word) - 1 if any(sound.startswith(STRESSED) for sound in word) else 0
         changed.append([NEUTRAL if at < last and sound in FULL_VOWELS else sound for at, sound in enumerate(word)])
     return changed
 
@@ -53,7 +55,7 @@ def _without_stops(words: Words) -> Words:
         before = words[number - 1][-1] if number else ""
         after = words[number + 1][0] if number + 1 < len(words) else ""
         around = zip([before, *word[:-1]], word, [*word[1:], after], strict=True)
-        changed.append([phoneme for left, phoneme, right in around if not _swallowed(left, phoneme, right)])
+        changed.append([phoneme for left, phoneme, right in around if not _swallowed(left, phoneme, right)] or word)
     return changed
 
 
@@ -69,7 +71,7 @@ def _vocalised(words: Words) -> Words:
         said: list[str] = []
         for phoneme, following in zip(word, [*word[1:], after], strict=True):
             plain = said[-1].lstrip(STRESS) if said else ""
-            if is_vowel(following):
+            if is_vowel(following) or following[:1] == GLIDE:
                 said.append(phoneme)
             elif phoneme == SYLLABIC_L:
                 said.append("U")

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -73,13 +74,17 @@ class Reading:
     seconds: float
 
 
-def reading(phrase: str, language: str = "en") -> Reading:
-    """A phrase as espeak reads it in all accents of a language, casually too; its length is that of the first one."""
+def reading(phrase: str, language: str = "en", others: Sequence[str] = ()) -> Reading:
+    """A phrase as espeak reads it in all accents of a language, casually too; its length is that of the first one.
+
+    Ways to say it that are how one of `others`, the other phrases of the same model, is read are left out.
+    """
     _check_phrase(phrase)
     names = accents(language)
     engine = EspeakEngine(names=names)
     said = engine.speak(phrase, EspeakParams(voice=names[0]))  # first: until it has spoken, it spells [[phonemes]]
-    texts = [(text, name) for name in names for text in (phrase, *_casually(phrase, name, engine))]
+    casually = {name: [way.spoken() for way in _casually(phrase, name, engine, others)] for name in names}
+    texts = [(text, name) for name in names for text in (phrase, *casually[name])]
     return Reading(tuple(dict.fromkeys(engine.ipa(*one) for one in texts)), len(said) / engine.sample_rate_hz)
 
 
@@ -172,11 +177,12 @@ def _sentences(phrases: Sequence[str], language: str) -> list[str]:
     return [nonsense(rng, int(rng.integers(2, 7))) for _ in range(NONSENSE_SENTENCES)]
 
 
-def _casually(phrase: str, accent: str, engine: EspeakEngine) -> list[str]:
-    """The texts that make an accent of English say the phrase casually; of another language none."""
+def _casually(phrase: str, accent: str, engine: EspeakEngine, others: Sequence[str]) -> list[Pronunciation]:
+    """How an accent of English says a phrase casually, but as it reads none of the others; another language: none."""
     if accent not in accents():
         return []
-    return [said.spoken() for said in casual(Pronunciation.of(engine.pronounce(phrase, accent)))]
+    taken = {Pronunciation.of(engine.pronounce(other, accent)) for other in others}
+    return [way for way in casual(Pronunciation.of(engine.pronounce(phrase, accent))) if way not in taken]
 
 
 def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progress: Progress) -> None:
@@ -186,7 +192,7 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
     slow = [engine for engine in engines if engine is not None]
     written = {phrase: casting.written(phrase) for phrase in phrases}
     said, sentences = _pronounced([text for texts in written.values() for text in texts], casting.language)
-    sounds, foreign_accents = iter(said), _ForeignAccents(casting.language, rng)
+    sounds, foreign_accents, ways = iter(said), _ForeignAccents(casting.language, rng), _all_casually(phrases, casting)
     for phrase in phrases:
         folder = work / "activates" / phrase if len(phrases) > 1 else work / "activates"
         said_slowly = casting.share(SLOW_ACTIVATES if None in engines else ACTIVATES) if slow else 0
@@ -195,9 +201,9 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
         if None in engines:
             speak(casting.texts(phrase), folder, max(1, ACTIVATES - said_slowly), seed, [None], names)
             espeak_lines(foreign_accents.lines(own, ACCENTED), folder, seed + 3)
-            espeak_lines(_casual_lines(written[phrase], casting), folder, seed + 4, first=ACTIVATES)
+            espeak_lines(_casual_lines(ways[phrase], casting), folder, seed + 4, first=ACTIVATES)
     progress(1, 3)
-    casually = [other for one in said for other in (casual(one) if casting.language == "en" else ())]
+    casually = dict.fromkeys(way for found in ways.values() for way, _ in found)
     misses = [
         miss
         for one in said
@@ -220,12 +226,24 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
     progress(3, 3)
 
 
-def _casual_lines(texts: Sequence[str], casting: Casting) -> list[tuple[str, Sequence[str]]]:
-    """CASUAL texts in turn, each with the voices of its accent; none where nobody would say them otherwise."""
+def _all_casually(phrases: Sequence[str], casting: Casting) -> dict[str, list[tuple[Pronunciation, str]]]:
+    """Of each phrase, in all its spellings, the casual ways to say it, each with its accent."""
     names = accents(casting.language)
     engine = EspeakEngine(names=names)
-    lines = [(said, heard([name])) for text in texts for name in names for said in _casually(text, name, engine)]
-    return [lines[i % len(lines)] for i in range(CASUAL)] if lines else []
+    found = {}
+    for phrase in phrases:
+        others = [text for other in phrases if other != phrase for text in casting.written(other)]
+        spoken = [(text, name) for text in casting.written(phrase) for name in names]
+        found[phrase] = [(way, name) for text, name in spoken for way in _casually(text, name, engine, others)]
+    return found
+
+
+def _casual_lines(ways: Sequence[tuple[Pronunciation, str]], casting: Casting) -> list[tuple[str, Sequence[str]]]:
+    """Up to CASUAL texts, the ways in turn, each with the voices of its accent: fewer where few accents have any."""
+    names = accents(casting.language)
+    count = CASUAL * len({accent for _, accent in ways}) // len(names)
+    voices_of = {name: heard([name]) for name in names}
+    return [(way.spoken(), voices_of[accent]) for way, accent in islice(cycle(ways), count)]
 
 
 class _ForeignAccents:

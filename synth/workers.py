@@ -15,7 +15,7 @@ from typing import Any
 from wakeword.errors import DataError
 
 BATCHES_AHEAD = 3  # for each worker: enough to keep it busy, few enough to bound memory
-UNGUARDED = 'workers: got a script that runs all of itself in each of them, expected if __name__ == "__main__": in it'
+SCRIPT = 'script without if __name__ == "__main__":'
 
 _shared: Any = None
 
@@ -24,14 +24,14 @@ def ordered_map(function: Callable[..., Any], shared: Any, jobs: Iterable[tuple]
     """Yields `function(shared, *job)` for each job, in order; with 0 workers in this process.
 
     `shared` is sent to each worker once. Processes are spawned, so a script that calls this needs the usual
-    `if __name__ == "__main__":`, and gets DataError without. What a worker raises is raised here. However the generator
-    ends, they end with it.
+    `if __name__ == "__main__":`, and gets DataError without it, as where a worker is killed. What a worker raises is
+    raised here. However the generator ends, they end with it.
     """
     if workers == 0:
         yield from (function(shared, *job) for job in jobs)
         return
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker that begins by running the script
-        raise DataError(UNGUARDED)
+        raise DataError(f"workers: got a {SCRIPT}, all of which each of them would run")
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(shared,))
     ahead: deque = deque()
@@ -46,7 +46,7 @@ def ordered_map(function: Callable[..., Any], shared: Any, jobs: Iterable[tuple]
                 return
             yield ahead.popleft().result()
     except BrokenProcessPool:
-        raise DataError("a process that renders died: was it killed, or out of memory?") from None
+        raise DataError(f"workers: one of them died: killed, out of memory, or started by a {SCRIPT}?") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -30,7 +30,7 @@ def command(
     for phrase in phrases:
         for warning in phrase_warnings(phrase, lang):
             report({"event": "warning", "phrase": phrase, "warning": warning})
-    said = [reading(phrase, lang) for phrase in phrases]
+    said = [reading(phrase, lang, [other for other in phrases if other != phrase]) for phrase in phrases]
     paths = [sorted({tuple(phones(ipa, lang == "en")) for ipa in one.ipa}) for one in said]
     out = out or Path("models") / folder_name(" ".join(phrases))
     lengths = [one.seconds for one in said]
