@@ -76,8 +76,8 @@ def det_figure(evaluation: Evaluation) -> Figure:
     _mark(axes, evaluation.own, "o", "own", left, "the bundle's own threshold")
     _mark(axes, evaluation.chosen, "D", "chosen", left, "the threshold chosen here")
     _dress(axes, left, right, top)
-    middle = math.sqrt(left * one_event)
-    axes.text(middle, 0.985, "less than one event", transform=axes.get_xaxis_transform(), ha="center", va="top",
+    middle = math.sqrt(left * one_event)  # the curve is high there, so the words stand below it
+    axes.text(middle, 0.015, "less than one event", transform=axes.get_xaxis_transform(), ha="center", va="bottom",
               fontsize=8, color=COLOURS["muted"])  # fmt: skip
     return figure
 
