@@ -82,7 +82,9 @@ def reading(phrase: str, language: str = "en", others: Sequence[str] = ()) -> Re
     _check_phrase(phrase)
     names = accents(language)
     engine = EspeakEngine(names=names)
-    said = engine.speak(phrase, EspeakParams(voice=names[0]))  # first: until it has spoken, it spells [[phonemes]]
+    # Before it is read: until espeak has spoken, it spells [[phonemes]]. Twice: after much reading in the same process
+    # what it says first may be cut short.
+    said = [engine.speak(phrase, EspeakParams(voice=names[0])) for _ in range(2)][-1]
     casually = {name: [way.spoken() for way in _casually(phrase, name, engine, others)] for name in names}
     texts = [(text, name) for name in names for text in (phrase, *casually[name])]
     return Reading(tuple(dict.fromkeys(engine.ipa(*one) for one in texts)), len(said) / engine.sample_rate_hz)

@@ -21,7 +21,9 @@ TEXTS = ["hey computer", "good morning"]
 
 @pytest.fixture(scope="module")
 def engine() -> EspeakEngine:
-    return EspeakEngine(names=voices((*ACCENTS, *FOREIGN)))
+    engine = EspeakEngine(names=voices((*ACCENTS, *FOREIGN)))
+    engine.speak("hey computer", EspeakParams("en"))  # after all that other tests made this process read, it may be cut
+    return engine
 
 
 def test_there_are_hundreds_of_voices_and_no_name_twice() -> None:
