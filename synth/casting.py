@@ -38,6 +38,10 @@ class Casting:
         """The phrase and its other spellings."""
         return [phrase, *(text for whose, text in self.spellings if whose == phrase)]
 
+    def written_others(self, phrase: str, phrases: Sequence[str]) -> list[str]:
+        """All that is written for the others of the phrases."""
+        return [text for other in phrases if other != phrase for text in self.written(other)]
+
     def texts(self, phrase: str) -> list[str]:
         """What the voices are given to say, in turn."""
         return [manner for text in self.written(phrase) for manner in manners(text)]

@@ -84,7 +84,8 @@ def reading(phrase: str, language: str = "en", others: Sequence[str] = ()) -> Re
     engine = EspeakEngine(names=names)
     # Before it is read: until espeak has spoken, it spells [[phonemes]]. Twice: after much reading in the same process
     # what it says first may be cut short.
-    said = [engine.speak(phrase, EspeakParams(voice=names[0])) for _ in range(2)][-1]
+    engine.speak(phrase, EspeakParams(voice=names[0]))
+    said = engine.speak(phrase, EspeakParams(voice=names[0]))
     casually = {name: [way.spoken() for way in _casually(phrase, name, engine, others)] for name in names}
     texts = [(text, name) for name in names for text in (phrase, *casually[name])]
     return Reading(tuple(dict.fromkeys(engine.ipa(*one) for one in texts)), len(said) / engine.sample_rate_hz)
@@ -234,7 +235,7 @@ def _all_casually(phrases: Sequence[str], casting: Casting) -> dict[str, list[tu
     engine = EspeakEngine(names=names)
     found = {}
     for phrase in phrases:
-        others = [text for other in phrases if other != phrase for text in casting.written(other)]
+        others = casting.written_others(phrase, phrases)
         spoken = [(text, name) for text in casting.written(phrase) for name in names]
         found[phrase] = [(way, name) for text, name in spoken for way in _casually(text, name, engine, others)]
     return found

@@ -125,7 +125,7 @@ def pronunciations(phrases: Sequence[str], casting: Casting) -> list[list[list[i
     """
     english, said = casting.language == "en", []
     for phrase in phrases:
-        others = [text for other in phrases if other != phrase for text in casting.written(other)]
+        others = casting.written_others(phrase, phrases)
         read = [ipa for text in casting.written(phrase) for ipa in reading(text, casting.language, others).ipa]
         said.append([list(one) for one in sorted({tuple(phones(ipa, english)) for ipa in read})])
     return said if min(len(one) for mine in said for one in mine) >= MIN_PHONES else []
