@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("torch", reason="validation needs the extra 'train'")
 
 from wakeword.clips import ANY_PHRASE, Event
-from wakeword.config import load_config
+from wakeword.config import Config, load_config, override
 from wakeword.labels import first_step_after
-from wakeword.validate import _Scored, _trials
+from wakeword.validate import _calibrated, _judged, _Scored, _trials, rules
 
 CONFIG = load_config("default")
 START, END = 32000, 40000
@@ -32,3 +32,32 @@ def test_near_misses_and_pieces_of_the_phrase_count_neither_way_and_other_speech
     assert trials.positive_peaks.tolist() == [0.0]
     whole = _trials([scored(peak_at=END)], 0, "hey", CONFIG)
     assert (trials.negative_hours < whole.negative_hours) == (not counts)
+
+
+@pytest.mark.parametrize(("own", "chosen"), [(1, 2), (2, 2), (3, 3)])
+def test_another_smoothing_is_chosen_only_where_it_clearly_misses_less_the_soonest_first(own: int, chosen: int) -> None:
+    """Loud moments of one step, as loud as the word is for three, are what the mean of two steps can tell apart."""
+    config = override(CONFIG, detector={"smoothing_steps": own}, train={"patience_choices": []})
+    streams = [with_a_click(number, config) for number in range(200)]
+    kept = _judged(streams, ["hey"], config)
+    found = _calibrated(kept, streams, ["hey"], config)
+    assert found.detector.smoothing_steps == chosen
+    assert found.detector.model_copy(update={"smoothing_steps": own}) == config.detector
+    assert (found == kept) == (own == chosen) and found.summary()["smoothing_steps"] == chosen
+    assert found.miss_rate == 0.0 and (kept.miss_rate > 0.9) == (own == 1)
+
+
+def with_a_click(number: int, config: Config) -> _Scored:
+    curve = np.zeros((config.output_steps, 1))
+    step = first_step_after(END, config)
+    curve[step : step + 4] = 0.6 + 0.0001 * number
+    curve[step + 60] = 0.9
+    return _Scored(curve, (Event(kind="activate", label="hey", start_sample=START, end_sample=END),), 0.0)
+
+
+def test_the_rules_to_choose_from_are_within_the_label_and_sooner_ones_come_first() -> None:
+    choices = {"smoothing_choices": [1, 3, 6], "patience_choices": [2]}
+    config = override(CONFIG, labels={"label_steps": 6}, train=choices)
+    found = [(rule["smoothing_steps"], rule["patience_steps"]) for rule in rules(config)]
+    assert found == [(1, 1), (1, 2), (2, 2), (3, 1), (3, 2), (6, 1)]
+    assert rules(load_config("activate")) == []

@@ -31,6 +31,7 @@ Seconds = Annotated[Range, _within(0.01, 60)]
 Decibels = Annotated[Range, _within(-120, 120)]
 Counts = Annotated[tuple[int, int], BeforeValidator(_pair), _within(0, 1000)]
 Units = Annotated[int, Field(ge=1, le=4096)]
+Choices = Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], BeforeValidator(_pair), Field(max_length=10)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -219,6 +220,8 @@ class TrainConfig(Section):
     validate_every_steps: int = Field(ge=1)
     validation_examples: int = Field(ge=1)
     calibration_examples: int = Field(ge=1, description="held-out examples on which the threshold is chosen at the end")
+    smoothing_choices: Choices = Field((), description="smoothing_steps that calibration may choose instead")
+    patience_choices: Choices = Field((), description="patience_steps that it may choose instead")
     patience: int = Field(ge=1, description="validations without progress before training stops")
     target_fa_per_hour: float = Field(gt=0.0)
     backbone: bool = Field(False, description="begin with the packaged backbone's weights")

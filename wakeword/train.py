@@ -27,6 +27,7 @@ from wakeword.hardness import Hardness
 from wakeword.model import WakeModel, weighted_loss
 from wakeword.path import Paths
 from wakeword.run import CHECKPOINT, Report, Run
+from wakeword.sections import DetectorConfig
 from wakeword.team import locked_by_first
 from wakeword.validate import Validation, validate
 
@@ -101,7 +102,7 @@ class WakeRun(Run[Batch]):
         return {"peaks": self.hardness.peaks, "times": self.times}
 
     def write_bundle(self) -> Bundle:
-        """The better of the best and the last averaged weights, their thresholds, and where they come from, checked."""
+        """The better of the best and the last averaged weights, their rule, and where they come from, checked."""
         if self.progress.best is None:
             raise DataError(f"{self.out}: training ended before its first validation, expected more steps or minutes")
         lengths = PhraseLengths(self.data.phrases)
@@ -117,7 +118,7 @@ class WakeRun(Run[Batch]):
             thresholds=result.thresholds,
             phrase_s=lengths.median_s(self.config.audio.sample_rate_hz),
             paths=self.data.pronunciations if self.config.model.spotter else [],
-            config=SystemConfig.model_validate(self.config.model_dump(include=set(SystemConfig.model_fields))),
+            config=_system(self.config, result.detector),
             provenance={
                 **self.data.provenance,
                 "training": self._told() | {"validation": result.summary()},
@@ -136,7 +137,13 @@ class WakeRun(Run[Batch]):
     def _calibrate(self, model: WakeModel, lengths: PhraseLengths) -> Validation:
         held_out = self.data.validation(self.config.train.calibration_examples)
         with self.as_deployed(model):
-            return validate(model, lengths.watch(held_out), self.data.phrases, self.config)
+            return validate(model, lengths.watch(held_out), self.data.phrases, self.config, choosing=True)
+
+
+def _system(config: Config, detector: DetectorConfig) -> SystemConfig:
+    """What a bundle is run by, with the rule that it was calibrated with."""
+    values = config.model_dump(include=set(SystemConfig.model_fields))
+    return SystemConfig.model_validate({**values, "detector": detector.model_dump()})
 
 
 def _paths(config: Config, data: TrainingData) -> Paths | None:

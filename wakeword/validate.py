@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ import torch
 
 from wakeword.audio import FULL_SCALE
 from wakeword.clips import ANY_PHRASE, Event, Example
-from wakeword.config import Config
+from wakeword.config import Config, override
 from wakeword.detector import smooth
 from wakeword.errors import DataError
 from wakeword.labels import first_step_after, targets
 from wakeword.metrics import OperatingPoint, Trials, choose_threshold, det_curve, miss_rate_at, operating_point
 from wakeword.model import WakeModel, weighted_loss
+from wakeword.sections import DetectorConfig
 
 VALIDATION_BATCH = 16
 RANKING_FA_PER_HOUR = (1.0, 4.0, 16.0, 64.0)  # one rate alone would hang on a handful of events
@@ -28,12 +29,14 @@ class Validation:
     """Per phrase: the threshold chosen for the wanted false-accept rate, and what happens there.
 
     `ranking` is what checkpoints are compared by: the mean miss rate over RANKING_FA_PER_HOUR and the phrases.
+    `detector` is the rule by which all of it was counted, but for its threshold.
     """
 
     loss: float
     ranking: float
     thresholds: list[float]
     points: list[OperatingPoint]
+    detector: DetectorConfig
 
     @property
     def miss_rate(self) -> float:
@@ -50,6 +53,8 @@ class Validation:
             "hours": round(self.points[0].negative_hours, 3),
             "positives": sum(point.positives for point in self.points),
             "thresholds": [round(threshold, 6) for threshold in self.thresholds],
+            "smoothing_steps": self.detector.smoothing_steps,
+            "patience_steps": self.detector.patience_steps,
         }
 
 
@@ -62,9 +67,47 @@ class _Scored:
     loss: float
 
 
-def validate(model: WakeModel, examples: Iterable[Example], phrases: Sequence[str], config: Config) -> Validation:
-    """Scores examples with a model in eval mode. Raises DataError if a phrase never occurs in them."""
+def validate(
+    model: WakeModel, examples: Iterable[Example], phrases: Sequence[str], config: Config, choosing: bool = False
+) -> Validation:
+    """Scores examples with a model in eval mode. Raises DataError if a phrase never occurs in them.
+
+    choosing: smoothing and patience, too, are chosen (see `rules`). Another than the configuration's is taken only if
+    its ranking is better by more than the standard error of a miss rate: less than that is luck, and ties keep it.
+    """
     scored = list(_scored(model, iter(examples), phrases, config))
+    own = _judged(scored, phrases, config)
+    return _calibrated(own, scored, phrases, config) if choosing else own
+
+
+def _calibrated(own: Validation, scored: Sequence[_Scored], phrases: Sequence[str], config: Config) -> Validation:
+    """The best of what the configuration's own rule and the others give."""
+    positives = sum(point.positives for point in own.points)
+    luck = (own.ranking * (1.0 - own.ranking) / positives) ** 0.5
+    others = (_judged(scored, phrases, override(config, detector=rule)) for rule in rules(config))
+    return min((own, *(one for one in others if one.ranking < own.ranking - luck)), key=lambda one: one.ranking)
+
+
+def rules(config: Config) -> list[dict[str, int]]:
+    """The other smoothing and patience that a model may be calibrated with, those first that answer soonest.
+
+    Combinations of `train.smoothing_choices` and `train.patience_choices`; the detector's own are left out, and what
+    would still be hearing the word when its label ends.
+    """
+    own = config.detector
+    pairs = product(
+        {own.smoothing_steps, *config.train.smoothing_choices}, {own.patience_steps, *config.train.patience_choices}
+    )
+    pairs = sorted(set(pairs) - {(own.smoothing_steps, own.patience_steps)}, key=lambda pair: (sum(pair), pair))
+    return [
+        {"smoothing_steps": smoothing, "patience_steps": patience}
+        for smoothing, patience in pairs
+        if smoothing + patience - 1 <= config.labels.label_steps
+    ]
+
+
+def _judged(scored: Sequence[_Scored], phrases: Sequence[str], config: Config) -> Validation:
+    """What the curves give by the configuration's rule."""
     points, rankings = [], []
     for k, phrase in enumerate(phrases):
         trials = _trials(scored, k, phrase, config)
@@ -73,7 +116,7 @@ def validate(model: WakeModel, examples: Iterable[Example], phrases: Sequence[st
         points.append(operating_point(trials, config.detector, threshold))
         rankings.append(np.mean([miss_rate_at(det, rate) for rate in RANKING_FA_PER_HOUR]))
     loss, ranking = float(np.mean([one.loss for one in scored])), float(np.mean(rankings))
-    return Validation(loss, ranking, [point.threshold for point in points], points)
+    return Validation(loss, ranking, [point.threshold for point in points], points, config.detector)
 
 
 def _scored(model: WakeModel, examples: Iterator[Example], phrases: Sequence[str], config: Config) -> Iterator[_Scored]:
