@@ -15,6 +15,7 @@ from wakeword.errors import AudioError
 from wakeword.sections import Section
 
 POOL_ROOMS = 64  # rooms in a seed's pool: enough to differ, few enough to be computed once
+LIVING_ROOMS = 16
 SPEED_OF_SOUND_M_S = 343.0
 MIXING_S = 0.04  # after this the reflections are dense enough to be noise
 DECAY_TO_60_DB = 6.0 * np.log(10.0)  # ln(10 ** 6): the energy's decay constant times rt60
@@ -121,6 +122,33 @@ def _pool_room(seed: int, rt60_range_s: tuple[float, float], number: int) -> Roo
     return Room(
         size_m=metres[0], source_m=metres[1], microphone_m=metres[2], rt60_s=rt60_s, tail_seed=int(rng.integers(2**31))
     )
+
+
+def living_room(distance_m: float, number: int, sample_rate_hz: int) -> np.ndarray:
+    """A room's response, float32 [M], to somebody so far away, relative to the direct sound at 1 m.
+
+    The direct path falls by 6 dB where the distance doubles; what the room adds stays as loud, as a diffuse field is.
+    `number` modulo LIVING_ROOMS tells which room, of 0.3 to 0.6 s, in which two places lie about that far apart.
+    """
+    return _living_room(distance_m, number % LIVING_ROOMS, sample_rate_hz)
+
+
+@lru_cache(maxsize=LIVING_ROOMS * 4)
+def _living_room(distance_m: float, number: int, sample_rate_hz: int) -> np.ndarray:
+    rng = np.random.default_rng([LIVING_ROOMS, number])
+    size = rng.uniform([4.5, 3.5, 2.3], [8.0, 6.0, 3.0])
+    places = rng.uniform(WALL_DISTANCE_M, size - WALL_DISTANCE_M, (2000, 2, 3))
+    off = np.abs(np.sqrt(np.square(places[:, 0] - places[:, 1]).sum(axis=1)) - distance_m)
+    source, microphone = places[int(off.argmin())]
+    rt60_s = float(rng.uniform(0.3, 0.6))
+    room = Room(
+        size_m=tuple(size),
+        source_m=tuple(source),
+        microphone_m=tuple(microphone),
+        rt60_s=rt60_s,
+        tail_seed=number,
+    )
+    return impulse_response(room, sample_rate_hz) / np.float32(distance_m)
 
 
 @lru_cache(maxsize=POOL_ROOMS * 2)

@@ -172,6 +172,21 @@ def test_folders_that_hold_nothing_to_measure_are_refused_by_name(folders):
         evaluate(ToneWord(), folders / "positives", [folders / "negatives", folders / "positives/speaker_0"])
 
 
+def test_misses_by_distance_hear_each_take_through_its_rooms_response(folders):
+    asked = []
+
+    def response(distance_m: float, number: int, sample_rate_hz: int) -> np.ndarray:
+        asked.append((distance_m, number, sample_rate_hz))
+        return np.array([0.0, 1.0 if distance_m < 4 else 0.0001], np.float32)  # late by a sample; out of earshot at 4 m
+
+    misses = {
+        one.value: one.own_misses for one in run(folders, response=response).conditions if one.kind == "distance_m"
+    }
+    assert misses == {1.0: 2, 2.0: 2, 4.0: 10}
+    assert asked == [(distance_m, number, RATE) for distance_m in (1.0, 2.0, 4.0) for number in range(10)]
+    assert not [one for one in run(folders).conditions if one.kind == "distance_m"]
+
+
 def test_another_phrase_of_the_bundle_has_its_own_figures(folders):
     assert run(folders, phrase="boop").own.miss_rate == 1.0
 

@@ -9,7 +9,7 @@ import pytest
 from synth_clips import make_clips, noise, plain
 
 from synth import open_clips
-from synth.rooms import Response, Room, direct_onwards, impulse_response, recorded_response
+from synth.rooms import Response, Room, direct_onwards, impulse_response, living_room, recorded_response
 from wakeword.audio import write
 from wakeword.errors import AudioError
 
@@ -50,6 +50,16 @@ def test_the_direct_sound_is_sample_0_at_full_level() -> None:
 def test_further_away_is_more_room() -> None:
     near, far = (impulse_response(room(0.4, distance), RATE_HZ) for distance in (0.3, 3.0))
     assert np.square(far[1:]).sum() > 20 * np.square(near[1:]).sum()
+
+
+@pytest.mark.parametrize("distance_m", [1.0, 2.0, 4.0])
+def test_in_a_living_room_the_voice_falls_with_the_distance_and_the_room_does_not(distance_m: float) -> None:
+    rooms = [living_room(distance_m, number, RATE_HZ) for number in range(16)]
+    assert [response[0] for response in rooms] == [pytest.approx(1.0 / distance_m)] * 16
+    reverberant = np.mean([np.square(response[1:]).sum() for response in rooms])
+    near = np.mean([np.square(living_room(1.0, number, RATE_HZ)[1:]).sum() for number in range(16)])
+    assert reverberant == pytest.approx(near, rel=0.3)
+    assert np.array_equal(living_room(distance_m, 16, RATE_HZ), rooms[0]) and not np.array_equal(*rooms[:2])
 
 
 def test_the_same_parameters_give_the_same_response() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ from wakeword.trials import (
 LISTED_NEGATIVES = 20
 OTHER_SNRS_DB = (20.0, 10.0, 5.0, 0.0, -5.0)
 LEVELS_DBFS = (-20.0, -30.0, -40.0, -50.0)
+DISTANCES_M = (1.0, 2.0, 4.0)
 OTHER_TARGETS_PER_HOUR = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+Responses = Callable[[float, int, int], np.ndarray]
 
 
 def evaluate(
@@ -46,12 +48,15 @@ def evaluate(
     noisy_negatives: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
+    response: Responses | None = None,
 ) -> Evaluation:
     """Streams takes of the word, and recordings without it, through `ww`, and measures one phrase (default: the first).
 
     positives, negatives, noise: folders, searched to any depth. With `noise`, each take is heard in an excerpt of it,
     `snr_db` (active speech level over the noise's RMS) below; with `noisy_negatives` the negatives are too. The same
-    seed draws the same excerpts. `progress(what, done, total)` is called after each file.
+    seed draws the same excerpts. `progress(what, done, total)` is called after each file. `response(distance_m, number,
+    sample_rate_hz)` gives what a room makes of an impulse so far away, float32 [M] with the takes' own level at 1 m;
+    with it misses are broken down by distance, too (DISTANCES_M).
 
     A file that cannot be used is skipped and listed. Raises DataError if nothing is left of a folder, if a file is both
     positive and negative, if the phrase is unknown, if `noise` and `snr_db` do not come together, or if
@@ -61,7 +66,7 @@ def evaluate(
     takes, others = _find(positives, negatives)
     source = Noise(noise, ww.sample_rate_hz, seed) if noise is not None else None
 
-    ear = Ear(ww, column_of(ww, phrase), source, snr_db, seed, progress)
+    ear = Ear(ww, column_of(ww, phrase), source, snr_db, seed, progress, response=response)
     hearings, unusable = ear.hear_takes(takes)
     curve, stream = ear.hear_negatives(others, noisy_negatives)
     hours = stream.heard_samples / ww.sample_rate_hz / 3600.0
@@ -108,6 +113,8 @@ class Ear:
     seed: int = 0
     progress: Progress | None = None
     level_dbfs: float | None = None
+    distance_m: float | None = None
+    response: Responses | None = None
 
     @property
     def config(self) -> DetectorConfig:
@@ -143,7 +150,8 @@ class Ear:
 
     def _hear(self, path: Path, number: int) -> _Hearing:
         rate, step = self.ww.sample_rate_hz, self.ww.step_samples
-        take = lay_take(path, number, rate, self.noise, self.snr_db, self.seed, self.level_dbfs)
+        response = self.response(self.distance_m, number, rate) if self.distance_m else None
+        take = lay_take(path, number, rate, self.noise, self.snr_db, self.seed, self.level_dbfs, response)
         scores = self.scores([take.pcm])
         ends = np.arange(1, len(scores) + 1) * step
         inside = (ends > take.start_sample) & (ends <= take.stop_sample + HIT_TAIL_S * rate)
@@ -183,10 +191,11 @@ def _by_group(hearings: list[_Hearing], folder: Path, thresholds: tuple[float, f
 
 
 def _elsewhere(ear: Ear, hearings: list[_Hearing], thresholds: tuple[float, float]) -> Iterator[Condition]:
-    """The misses of all takes at other SNRs, where there is noise, and at other levels."""
+    """The misses of all takes at other SNRs, where there is noise, at other levels and distances."""
     paths = [Path(hearing.path) for hearing in hearings]
     wanted = [("snr_db", value) for value in OTHER_SNRS_DB if ear.noise]
     wanted += [("level_dbfs", value) for value in LEVELS_DBFS]
+    wanted += [("distance_m", value) for value in DISTANCES_M if ear.response]
     for number, (kind, value) in enumerate(wanted, 1):
         heard, _ = replace(ear, progress=None, **{kind: value}).hear_takes(paths)
         yield _condition(kind, value, heard, thresholds)

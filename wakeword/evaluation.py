@@ -35,9 +35,9 @@ class NegativeScore:
 
 @dataclass(frozen=True)
 class Condition:
-    """The takes of one speaker or session, or all of them heard at another SNR or level; misses at both thresholds."""
+    """The takes of one speaker or session, or all of them heard at another SNR, level or distance; misses at both."""
 
-    kind: Literal["group", "snr_db", "level_dbfs"]
+    kind: Literal["group", "snr_db", "level_dbfs", "distance_m"]
     value: str | float
     positives: int
     own_misses: int
@@ -49,7 +49,8 @@ class Evaluation:
     """What was measured. `own` is at the bundle's threshold, `chosen` at the one that these recordings ask for.
 
     `other_targets` has the threshold chosen for other false-accept rates per hour, and what it gives.
-    `conditions` breaks the misses down: by the first sub-folder of the positives, by SNR (with noise), by level.
+    `conditions` breaks the misses down: by the first sub-folder of the positives, by SNR (with noise), by level,
+    and by distance (with rooms).
     `positives` are in order of their score, the worst first; `negatives` are the loudest moments, the loudest first.
     """
 

@@ -124,11 +124,13 @@ def lay_take(
     snr_db: float | None,
     seed: int = 0,
     level_dbfs: float | None = None,
+    response: np.ndarray | None = None,
 ) -> Take:
     """Reads a take and lays it between lead and tail; with `level_dbfs` its active speech is brought to that level.
 
     Noise follows the level, as behind a microphone of another gain; the quiet room of ROOM_DBFS does not, as around
-    somebody who speaks from further away. Raises AudioError if the take is unreadable, silent or too long.
+    somebody who speaks from further away. With `response`, float32 [M], of a room, the take is heard through it, in the
+    noise that it had without. Raises AudioError if the take is unreadable, silent or too long.
     """
     take = _read_take(path, rate)
     speech_rms, speech_end = speech_activity(take, rate)
@@ -139,7 +141,8 @@ def lay_take(
         speech_rms, speech_end = speech_activity(take, rate)
     start = round(LEAD_S * rate)
     pcm = np.zeros(start + len(take) + round(TAIL_S * rate), np.float32)
-    pcm[start : start + len(take)] = take
+    heard = take if response is None else _in_room(take, response)[: len(pcm) - start]
+    pcm[start : start + len(heard)] = heard
     if noise is None:
         pcm += room_noise(number, len(pcm), seed)
     else:
@@ -228,6 +231,12 @@ def _read_take(path: Path, rate: int) -> np.ndarray:
         if length > MAX_TAKE_S * rate:
             raise AudioError(f"{path}: got more than {MAX_TAKE_S:.0f} s, expected one take of the word")
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def _in_room(take: np.ndarray, response: np.ndarray) -> np.ndarray:
+    from scipy.signal import oaconvolve
+
+    return oaconvolve(take, response).astype(np.float32)
 
 
 def _reason(error: AudioError, path: Path) -> str:

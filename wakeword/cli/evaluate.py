@@ -32,16 +32,16 @@ def command(
     Writes evaluation.json, det.png and index.html, a page that needs nothing else.
     """
     import wakeword
+    from synth.rooms import living_room
     from wakeword.bundle import read_bundle
     from wakeword.cli.progress import file_progress
     from wakeword.evaluate import evaluate
     from wakeword.report import write_report
 
     ww, folder = wakeword.load(bundle), _report_folder(bundle, out)
+    heard = (positives, negatives, noise, snr_db, target_fa_per_hour, phrase, noisy_negatives, seed)
     with file_progress() as progress:
-        found = evaluate(
-            ww, positives, negatives, noise, snr_db, target_fa_per_hour, phrase, noisy_negatives, seed, progress
-        )
+        found = evaluate(ww, *heard, progress, living_room)
     about = {
         "wakeword": wakeword.__version__,
         "bundle": str(bundle),

@@ -16,7 +16,12 @@ from wakeword.report.training import training_html
 from wakeword.trials import HIT_TAIL_S, LEAD_S
 
 LISTED = 40  # rows of a table; the JSON file has them all
-CONDITIONS = {"snr_db": ("SNR", " dB"), "level_dbfs": ("speech level", " dBFS"), "group": ("sub-folder", "")}
+CONDITIONS = {
+    "snr_db": ("SNR", " dB"),
+    "level_dbfs": ("speech level", " dBFS"),
+    "distance_m": ("distance", " m"),
+    "group": ("sub-folder", ""),
+}
 PLAYED = 12  # of them, the worst, that can be seen and heard
 
 
