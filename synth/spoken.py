@@ -23,6 +23,7 @@ from synth.accents import HOMES, Accents
 from synth.bank import cache_folder
 from synth.casting import Casting, heard
 from synth.casual import casual
+from synth.music import music
 from synth.phonemes import Pronunciation, near_misses, warnings
 from synth.phrases import SENTENCES, nonsense
 from synth.voices import Spoken
@@ -31,7 +32,7 @@ from synth.voices.speaking import speak
 from wakeword.audio import read, write
 from wakeword.errors import DataError
 
-VERSION = 10  # raise it when the same phrase gives other clips
+VERSION = 11  # raise it when the same phrase gives other clips
 ACTIVATES, NEGATIVES, NONSENSE = 600, 500, 300  # of espeak's
 SLOW_ACTIVATES, SLOW_NEGATIVES, SLOW_MISSES = 300, 200, 160  # of all other engines' together
 ACCENTED = 100  # of a phrase, and as many of its near misses, in foreign accents
@@ -39,7 +40,7 @@ CASUAL = 400  # of a phrase, said casually, where that is different
 NEAR_MISSES, MISS_TURNS = 80, 6  # texts a phrase, and how often each is said
 NONSENSE_SENTENCES = 72  # as many as there are SENTENCES
 BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000
-BABBLE_VOICES, BABBLES, NOISES = 6, 6, 4
+BABBLE_VOICES, BABBLES, NOISES, PIECES = 6, 6, 4, 8
 ESPEAK_ALONE = Casting()
 Progress = Callable[[int, int], None]
 
@@ -264,7 +265,7 @@ class _ForeignAccents:
 
 
 def _write_backgrounds(work: Path, rng: np.random.Generator) -> None:
-    """One sub-folder a kind of noise, so that whole kinds are set aside for validation."""
+    """One sub-folder a kind of noise, a crowd or a piece of music: what is set aside for validation as a whole."""
     samples, rate = round(BACKGROUND_S * BACKGROUND_RATE_HZ), BACKGROUND_RATE_HZ
     makers = {colour: lambda c=colour: noise.coloured(c, samples, rate, rng) for colour in noise.COLOURS_DB_PER_OCTAVE}
     makers |= {"hum": lambda: noise.hum(samples, rate, rng), "knocks": lambda: noise.knocks(samples, rate, rng)}
@@ -274,4 +275,6 @@ def _write_backgrounds(work: Path, rng: np.random.Generator) -> None:
     spoken = sorted((work / "negatives").rglob("*.wav"))
     for number in range(BABBLES):
         voices = [read(spoken[int(i)], rate) for i in rng.choice(len(spoken), BABBLE_VOICES, replace=False)]
-        write(work / "backgrounds" / "babble" / f"{number}.wav", noise.babble(voices, samples, rng), rate)
+        write(work / "backgrounds" / f"babble_{number}" / "0.wav", noise.babble(voices, samples, rng), rate)
+    for number in range(PIECES):
+        write(work / "backgrounds" / f"music_{number}" / "0.wav", music(samples, rate, rng), rate)
