@@ -41,6 +41,7 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
 }
 TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, learns their voices by heart
     "model": {"members": 4, "spotter": True, "spotter_units": (192, 96)},  # the backbone's own upper layers
+    "synth": {"clip_db": (0.0, 36.0), "clip_probability": 0.15},  # many people's microphones are turned up too far
     "train": {
         "frozen_layers": 2,
         "half_weights": True,
