@@ -48,12 +48,12 @@ from wakeword.phones import PHONES, phones  # noqa: E402
 RATE_HZ = 16000
 MARGIN_S = 0.06  # left out on both sides of a word that must not be heard
 MAX_PIECE_S, PHONES_PER_S = 7.0, (2.5, 22.0)  # what is longer, or whose text cannot be right, is left out
-ENGLISH, NONSENSE, OTHERS = 8000, 3000, 500  # clips of espeak, of it in other languages, of each other voice
+ENGLISH, NONSENSE, OTHERS = 5000, 2000, 300  # clips of espeak, of it in other languages, of each other voice
 FLITE = ("kal16", "awb", "rms", "slt")
 FESTIVAL = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
 SHARES = {  # of the draws of negatives: people are few, so they are drawn often
-    "calls": 0.28, "words": 0.12, "takes": 0.04, "hmm": 0.10, "espeak": 0.10, "nonsense": 0.05, "flite": 0.03,
-    "festival": 0.03, "voices": 0.25,
+    "calls": 0.30, "words": 0.16, "takes": 0.04, "hmm": 0.10, "espeak": 0.12, "nonsense": 0.05, "flite": 0.04,
+    "festival": 0.04, "voices": 0.15,
 }  # fmt: skip
 PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 30, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`
 SILENCE_S = 0.5  # around what `hearing` is measured on: the last phone is heard late
