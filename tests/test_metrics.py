@@ -57,6 +57,17 @@ def test_false_accepts_are_those_of_the_listener_s_detector():
     assert det_curve(trials([1.0], smooth(probabilities, 3)), config, [0.6]).fa_count[0] == fired > 10
 
 
+@pytest.mark.parametrize("config", [CONFIG, REARMING])
+def test_of_several_streams_each_is_heard_from_a_fresh_start(config):
+    rng, thresholds = np.random.default_rng(2), [0.05, 0.3, 0.6, 0.9]
+    streams = [rng.uniform(size=length) ** 2 for length in (1, 7, 40, 11, 90)]
+    together = det_curve(Trials(np.array([1.0]), streams, 1.0), config, thresholds)
+    apart = [det_curve(trials([1.0], scores), config, thresholds) for scores in streams]
+    assert together.fa_count.tolist() == np.sum([one.fa_count for one in apart], axis=0).tolist()
+    lengths = [len(scores) for scores in streams]
+    assert together.deaf_share == pytest.approx(np.average([one.deaf_share for one in apart], axis=0, weights=lengths))
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=30), st.lists(st.floats(0.0, 1.0), max_size=30))
 def test_misses_rise_and_false_accepts_of_isolated_peaks_fall_with_the_threshold(positives, heights):

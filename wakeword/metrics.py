@@ -101,7 +101,8 @@ def det_curve(trials: Trials, config: DetectorConfig, thresholds: np.ndarray | N
     A positive is missed if its peak stays below the threshold. `config.threshold` itself plays no part.
     """
     thresholds = threshold_grid(trials, config) if thresholds is None else np.unique(np.asarray(thresholds, np.float64))
-    counts, deaf = zip(*(_listen(trials, config, threshold) for threshold in thresholds), strict=True)
+    stream, steps = _joined(trials, config)
+    counts, deaf = zip(*(_listen(stream, steps, config, threshold) for threshold in thresholds), strict=True)
     counts = np.array(counts, np.int64)
     peaks = np.sort(trials.positive_peaks)
     misses = np.searchsorted(peaks, thresholds, side="left")
@@ -114,7 +115,7 @@ def operating_point(trials: Trials, config: DetectorConfig, threshold: float | N
     threshold = config.threshold if threshold is None else float(threshold)
     misses = int(np.count_nonzero(trials.positive_peaks < threshold))
     positives, hours = len(trials.positive_peaks), trials.negative_hours
-    count, deaf = _listen(trials, config, threshold)
+    count, deaf = _listen(*_joined(trials, config), config, threshold)
     return OperatingPoint(
         threshold=threshold,
         misses=misses,
@@ -217,16 +218,23 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple
     return (0.0 if successes == 0 else low), (1.0 if successes == trials else high)
 
 
-def _listen(trials: Trials, config: DetectorConfig, threshold: float) -> tuple[int, float]:
+def _joined(trials: Trials, config: DetectorConfig) -> tuple[np.ndarray, int]:
+    """The negatives as one stream, and how many steps of it they are: between them the detector rests and re-arms.
+
+    One long stream is listened to in a tenth of the time that thousands of short ones take.
+    """
+    pause = np.zeros(config.refractory_steps + 1)
+    parts = [part for scores in trials.negative_scores for part in (np.asarray(scores, np.float64), pause)]
+    return np.concatenate(parts[:-1] or [pause]), sum(map(len, trials.negative_scores))
+
+
+def _listen(stream: np.ndarray, steps: int, config: DetectorConfig, threshold: float) -> tuple[int, float]:
     """(false accepts, share of the negatives' steps between a false accept and the re-arming after it)."""
-    count, deaf_steps = 0, 0
-    for scores in trials.negative_scores:
-        fired = fire_steps(scores, config, threshold)
-        count += len(fired)
-        if len(fired) and config.rearm_ratio is not None:
-            low = np.append(np.flatnonzero(scores < threshold * config.rearm_ratio), len(scores))
-            deaf_steps += int((low[np.searchsorted(low, fired)] - fired).sum())
-    return count, deaf_steps / max(1, sum(map(len, trials.negative_scores)))
+    fired, deaf_steps = fire_steps(stream, config, threshold), 0
+    if len(fired) and config.rearm_ratio is not None:
+        low = np.append(np.flatnonzero(stream < threshold * config.rearm_ratio), len(stream))
+        deaf_steps = int((low[np.searchsorted(low, fired)] - fired).sum())
+    return len(fired), deaf_steps / max(1, steps)
 
 
 def _negative_peaks(trials: Trials, config: DetectorConfig) -> np.ndarray:
