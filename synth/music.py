@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synth.noise import to_peak
+
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))  # major and minor, in semitones over the key
 BEATS_PER_MINUTE = (60.0, 160.0)
 BEATS_PER_BAR = 4
@@ -18,8 +20,8 @@ CHORDS = 4  # of a bar each, before they come again
 LOWEST_HZ = (55.0, 104.0)  # of the key: the bass's octave
 HARMONICS = 16
 RESONANCE_HZ, RESONANCE_WIDTH_OCTAVES = (300.0, 3000.0), 0.5  # what makes one instrument, or voice, unlike another
+VIBRATO_HZ = 5.5
 LEVELS_DB = (-12.0, 0.0)  # of the parts, against each other
-PEAK = 0.5
 
 Notes = Iterator[tuple[int, np.ndarray]]  # where each begins, in samples, and its sound, float64 [M]
 
@@ -40,7 +42,7 @@ def music(samples: int, sample_rate_hz: int, rng: np.random.Generator) -> np.nda
             part[start : start + len(heard)] += heard
         sound += part / max(float(part.std()), 1e-9) * 10.0 ** (rng.uniform(*LEVELS_DB) / 20.0)
     pressed = np.tanh(sound / max(3.0 * float(sound.std()), 1e-9))  # as records are
-    return (pressed * (PEAK / max(float(np.abs(pressed).max()), 1e-9))).astype(np.float32)
+    return to_peak(pressed)
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,14 @@ class _Instrument:
         return cls(rng.uniform(0.5, 2.0), rng.uniform(*RESONANCE_HZ), attack_s, decay_s, rng.uniform(0.0, 0.01))
 
     def play(self, hz: float, samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-        """One note, float64 [samples]: its pitch trembles by `vibrato` of itself, 5.5 times a second."""
+        """One note, float64 [samples]: its pitch trembles by `vibrato` of itself, VIBRATO_HZ times a second."""
         time_s = np.arange(samples) / rate
-        phase = 2 * np.pi * hz * (time_s + self.vibrato / (2 * np.pi * 5.5) * np.sin(2 * np.pi * 5.5 * time_s))
+        phase = (
+            2
+            * np.pi
+            * hz
+            * (time_s + self.vibrato / (2 * np.pi * VIBRATO_HZ) * np.sin(2 * np.pi * VIBRATO_HZ * time_s))
+        )
         numbers = np.arange(1, min(HARMONICS, int(rate / 2.2 / hz)) + 1)
         off = np.log2(numbers * hz / self.resonance_hz) / RESONANCE_WIDTH_OCTAVES
         amplitudes = numbers**-self.slope * (0.2 + np.exp(-0.5 * off**2))
@@ -71,6 +78,8 @@ class _Instrument:
 
 @dataclass(frozen=True)
 class _Song:
+    """What all parts keep to: so many beats of `beat` samples, a key, its scale, and a chord (a step of it) a bar."""
+
     rng: np.random.Generator
     rate: int
     beats: int

@@ -18,7 +18,7 @@ def coloured(colour: str, samples: int, sample_rate_hz: int, rng: np.random.Gene
     frequency_hz = np.fft.rfftfreq(samples, 1 / sample_rate_hz)
     octaves = np.log2(np.maximum(frequency_hz, 20.0) / 20.0)
     sound = np.fft.irfft(spectrum * 10.0 ** (COLOURS_DB_PER_OCTAVE[colour] * octaves / 20.0), samples)
-    return _peak(sound * _slow_gain(samples, sample_rate_hz, rng))
+    return to_peak(sound * _slow_gain(samples, sample_rate_hz, rng))
 
 
 def hum(samples: int, sample_rate_hz: int, rng: np.random.Generator) -> np.ndarray:
@@ -30,7 +30,7 @@ def hum(samples: int, sample_rate_hz: int, rng: np.random.Generator) -> np.ndarr
         for k in range(1, HUM_HARMONICS + 1)
         if base_hz * k < sample_rate_hz / 2
     )
-    return _peak(sum(tones) + 0.05 * rng.standard_normal(samples))
+    return to_peak(sum(tones) + 0.05 * rng.standard_normal(samples))
 
 
 def knocks(samples: int, sample_rate_hz: int, rng: np.random.Generator) -> np.ndarray:
@@ -41,7 +41,7 @@ def knocks(samples: int, sample_rate_hz: int, rng: np.random.Generator) -> np.nd
         ringing = np.sin(2 * np.pi * rng.uniform(200, 4000) * np.arange(length) / sample_rate_hz)
         burst = (ringing + 0.5 * rng.standard_normal(length)) * np.exp(-5.0 * np.arange(length) / max(length, 1))
         sound[start : start + length] += burst * rng.uniform(0.1, 1.0)
-    return _peak(sound)
+    return to_peak(sound)
 
 
 def babble(voices: Sequence[np.ndarray], samples: int, rng: np.random.Generator) -> np.ndarray:
@@ -50,7 +50,7 @@ def babble(voices: Sequence[np.ndarray], samples: int, rng: np.random.Generator)
     for voice in voices:
         looped = np.resize(np.roll(voice, int(rng.integers(len(voice)))), samples)
         sound += looped / max(float(np.abs(voice).max()), 1e-6) * rng.uniform(0.3, 1.0)
-    return _peak(sound)
+    return to_peak(sound)
 
 
 def _slow_gain(samples: int, sample_rate_hz: int, rng: np.random.Generator) -> np.ndarray:
@@ -59,5 +59,6 @@ def _slow_gain(samples: int, sample_rate_hz: int, rng: np.random.Generator) -> n
     return 10.0 ** (gain_db / 20.0)
 
 
-def _peak(sound: np.ndarray) -> np.ndarray:
+def to_peak(sound: np.ndarray) -> np.ndarray:
+    """float [N] -> float32 [N] with a peak of 0.5; silence stays silence."""
     return (sound * (PEAK / max(float(np.abs(sound).max()), 1e-9))).astype(np.float32)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synth.music import PEAK, SCALES, _Instrument, _Song, music
+from synth.music import SCALES, _Instrument, _Song, music
+from synth.noise import PEAK
 
 RATE_HZ = 16000
 

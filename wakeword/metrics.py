@@ -221,7 +221,7 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple
 def _joined(trials: Trials, config: DetectorConfig) -> tuple[np.ndarray, int]:
     """The negatives as one stream, and how many steps of it they are: between them the detector rests and re-arms.
 
-    One long stream is listened to in a tenth of the time that thousands of short ones take.
+    One long stream is listened to in a sixth of the time that thousands of short ones take.
     """
     pause = np.zeros(config.refractory_steps + 1)
     parts = [part for scores in trials.negative_scores for part in (np.asarray(scores, np.float64), pause)]
