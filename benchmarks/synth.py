@@ -46,7 +46,7 @@ PARTS = {  # the functions whose time is told apart
     "vocal_tract": [(transforms.VocalTract, "apply")],
     "filter_and_band": [(render, "filtered")],
     "codec": [(codecs.Codec, "apply")],
-    "room": [(rooms.Response, "apply")],
+    "room": [(rooms.Room, "apply")],
 }
 LIBRARIES = {  # the same time in another cut: what libraries compute for them
     "library_fft": [(fft, "rfft"), (fft, "irfft"), (fft, "dct")],

@@ -56,8 +56,8 @@ class Bank:
         if (folder / SAMPLES_NAME).stat().st_size != expected:
             raise ValueError(f"{folder / SAMPLES_NAME}: expected {expected} bytes")
         self._by_id = {take.id: take for take in self.takes}
-        empty = np.zeros(0, np.int16)
-        self._samples = np.memmap(folder / SAMPLES_NAME, np.int16, mode="r") if expected else empty
+        mapped = np.memmap(folder / SAMPLES_NAME, np.int16, mode="r") if expected else np.zeros(0, np.int16)
+        self._samples = mapped.view(np.ndarray)  # a slice of a memmap costs more than reading it
 
     def __reduce__(self) -> tuple:
         return Bank, (self.folder,)

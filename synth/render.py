@@ -14,8 +14,9 @@ from functools import lru_cache
 import numpy as np
 
 from synth.bank import Bank
+from synth.convolve import Response
 from synth.recipe import EventDraw, Recipe
-from synth.rooms import RecordedRoom, Response, recorded_response
+from synth.rooms import RecordedRoom, recorded_response, room_response
 from synth.transforms import fade_edges, filtered, looped
 from wakeword.audio import FULL_SCALE, db_to_gain, rms, speech_activity, to_float, to_int16
 from wakeword.clips import Event, Example
@@ -92,7 +93,7 @@ def dry_event(event: EventDraw, bank: Bank, sample_rate_hz: int) -> np.ndarray:
 
 @lru_cache(maxsize=RECORDED_ROOMS)
 def _recorded(bank: Bank, room_id: str) -> Response:
-    return Response(recorded_response(to_float(bank.whole(room_id)), bank.sample_rate_hz), bank.sample_rate_hz)
+    return room_response(recorded_response(to_float(bank.whole(room_id)), bank.sample_rate_hz), bank.sample_rate_hz)
 
 
 def _finish(mix: np.ndarray, recipe: Recipe) -> float:

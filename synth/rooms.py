@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from synth.convolve import TOGETHER, Response
 from wakeword.config import Config
 from wakeword.errors import AudioError
 from wakeword.sections import Section
@@ -22,8 +23,7 @@ DECAY_TO_60_DB = 6.0 * np.log(10.0)  # ln(10 ** 6): the energy's decay constant 
 WALL_DISTANCE_M = 0.3
 LONGEST_RESPONSE_S = 3.0  # a cathedral rings longer, but nobody wakes a device there
 DIRECT_S = 0.005
-TOGETHER = 4  # blocks of float32 that pocketfft transforms at once, in the time of two that are transformed apart
-SPANS_S = (1.0, 5.0)  # a word and a sentence: for each there is a size of transform that takes it in TOGETHER blocks
+SPANS_S = (1.0, 5.0)  # a word and a sentence: each is taken in as many blocks as are transformed together
 
 
 class Room(Section):
@@ -51,47 +51,9 @@ class RecordedRoom(Section):
     id: str
 
 
-class Response:
-    """An impulse response, float32 [M], and its spectra, computed once for all that is said in the room."""
-
-    def __init__(self, response: np.ndarray, sample_rate_hz: int) -> None:
-        from scipy import fft
-
-        self.samples = len(response)
-        steps = (max(round(span_s * sample_rate_hz) // TOGETHER, 1) for span_s in SPANS_S)
-        sizes = sorted({fft.next_fast_len(step + self.samples - 1, real=True) for step in steps})
-        self._spectra = {size: fft.rfft(response, size) for size in sizes}
-
-    def apply(self, pcm: np.ndarray) -> np.ndarray:
-        """float32 [N] -> [N + M - 1], the response ringing on after the end."""
-        size = min(self._spectra, key=lambda size: size * _cost(-(-len(pcm) // (size - self.samples + 1))))
-        return overlap_added(pcm, self._spectra[size], size, self.samples)
-
-
-def _cost(blocks: int) -> int:
-    """The time of the transforms of so many blocks, in that of one out of a full group."""
-    groups, rest = divmod(blocks, TOGETHER)
-    return TOGETHER * groups + min(2 * rest, TOGETHER)
-
-
-def overlap_added(pcm: np.ndarray, spectrum: np.ndarray, size: int, response_samples: int) -> np.ndarray:
-    """float32 [N] in a room of M samples whose spectrum at `size` >= M points is there already -> [N + M - 1]."""
-    from scipy import fft
-
-    step = size - response_samples + 1
-    whole, rest = divmod(len(pcm), step)
-    blocks = whole + (rest > 0)
-    rows = blocks + (blocks % TOGETHER == TOGETHER - 1)  # an empty one that fills a group costs nothing
-    cut = np.zeros((rows, size), np.float32)
-    cut[:whole, :step] = pcm[: whole * step].reshape(whole, step)
-    cut[whole : whole + 1, :rest] = pcm[whole * step :]
-    spectra = fft.rfft(cut)
-    spectra *= spectrum
-    rung = fft.irfft(spectra, size, overwrite_x=True)
-    summed = np.zeros(blocks * step + response_samples - 1, np.float32)
-    for block in range(blocks):
-        summed[block * step : block * step + size] += rung[block]
-    return summed[: len(pcm) + response_samples - 1]
+def room_response(response: np.ndarray, sample_rate_hz: int) -> Response:
+    """A room's response, float32 [M], ready for words and sentences."""
+    return Response(response, [max(round(span_s * sample_rate_hz) // TOGETHER, 1) for span_s in SPANS_S])
 
 
 def direct_onwards(response: np.ndarray, sample_rate_hz: int) -> np.ndarray:
@@ -173,7 +135,7 @@ def impulse_response(room: Room, sample_rate_hz: int) -> np.ndarray:
 
 @lru_cache(maxsize=POOL_ROOMS * 2)
 def _simulated(room: Room, sample_rate_hz: int) -> Response:
-    return Response(impulse_response(room, sample_rate_hz), sample_rate_hz)
+    return room_response(impulse_response(room, sample_rate_hz), sample_rate_hz)
 
 
 def _volume_and_surface(room: Room) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import pytest
 from synth_clips import make_clips, noise, plain
 
 from synth import open_clips
-from synth.rooms import Response, Room, direct_onwards, impulse_response, living_room, recorded_response
+from synth.rooms import Room, direct_onwards, impulse_response, living_room, recorded_response, room_response
 from wakeword.audio import write
 from wakeword.errors import AudioError
 
@@ -84,7 +84,7 @@ def test_a_recorded_room_begins_at_its_direct_path_whatever_its_level_and_sign()
     response = recorded_response(kept, RATE_HZ)
     assert np.sum(response[: RATE_HZ // 200] ** 2) == pytest.approx(1.0, rel=1e-5)
     speech = noise(1.0)
-    heard = Response(response, RATE_HZ).apply(speech)
+    heard = room_response(response, RATE_HZ).apply(speech)
     assert len(heard) == len(speech) + len(response) - 1
     assert np.argmax(np.correlate(heard, speech, "valid")) == 0  # not a sample later
     with pytest.raises(AudioError, match="no impulse response"):
