@@ -23,7 +23,7 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 sys.path[0] = ROOT  # instead of this folder, whose synth.py is not the package
 
 from synth.spoken import speak_nonsense  # noqa: E402
-from synth.voices.espeak import FOREIGN  # noqa: E402
+from synth.voices.espeak_data import FOREIGN  # noqa: E402
 from synth.voicing import voiced_s  # noqa: E402
 from wakeword.audio import read  # noqa: E402
 

@@ -1,7 +1,7 @@
 """Trains the backbone that this package ships, on transcribed speech of people and of synthesizers.
 
     python benchmarks/backbone.py --audio AUDIO --work DIR [--leave-out operator,voyager] [--start-from FILE]
-        [--frozen-layers 2] [--voice kokoro=4000] [--voice NAME.onnx=1200] [--dictionary WORDS.txt]
+        [--network micro] [--frozen-layers 2] [--voice kokoro=4000] [--voice NAME.onnx=1200] [--dictionary WORDS.txt]
 
 AUDIO is a folder with `manifest.jsonl` (path, kind, set, speaker, text, label, start_s, end_s). Of it are used calls,
 isolated words and ready synthetic clips, but nothing of the callers and speakers that are held out for tests (see
@@ -33,7 +33,8 @@ from benchmarks.people import is_tested, words_of  # noqa: E402
 from synth import open_clips, stream  # noqa: E402
 from synth.phrases import SENTENCES, nonsense  # noqa: E402
 from synth.pool import draw_weight, stretch_samples  # noqa: E402
-from synth.voices.espeak import FOREIGN, EspeakEngine, espeak_clips, voices  # noqa: E402
+from synth.voices.espeak import EspeakEngine, espeak_clips  # noqa: E402
+from synth.voices.espeak_data import FOREIGN, voices  # noqa: E402
 from synth.voices.speaking import open_voice, speak  # noqa: E402
 from wakeword import checkpoint  # noqa: E402
 from wakeword.audio import read, write  # noqa: E402
@@ -64,7 +65,7 @@ TAKES = ("precise_android", "precise_hey_chatterbox", "precise_athena", "precise
 def main() -> int:
     arguments = _arguments()
     clips = arguments.work / "clips"
-    if not (clips / "said.json").exists():
+    if not (clips / "ready").exists():
         shutil.rmtree(clips, ignore_errors=True)
         transcribed = Transcribed(clips, [word for word in arguments.leave_out.split(",") if word])
         words = transcribed.fill(arguments.audio)
@@ -72,9 +73,11 @@ def main() -> int:
         for voice in arguments.voice or ():
             name, _, count = voice.rpartition("=")
             transcribed.speak(name, int(count), [*words, *filter(str.isascii, filter(str.isalpha, more))])
+        (clips / "ready").touch()
     told = ("frozen_layers", "max_steps", "max_minutes")
     limits = {name: value for name, value in vars(arguments).items() if name in told and value is not None}
-    config = override(load_config("backbone"), train=limits)
+    layers = {name: getattr(load_config(arguments.network), name).model_dump() for name in ("features", "model")}
+    config = override(load_config("backbone"), **layers, train=limits)
     run = arguments.work / "run"
     backbone = train_backbone(config, speech(clips, config), run, reporter(False), arguments.start_from)
     if arguments.start_from:
@@ -282,6 +285,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--leave-out", default="", help="words that no clip may contain, with commas between")
+    parser.add_argument("--network", default="backbone", help="the configuration whose features and layers it has")
     parser.add_argument("--start-from", type=Path, help="a backbone.safetensors to begin with")
     parser.add_argument("--voice", action="append", metavar="NAME=CLIPS", help="a further voice; repeatable")
     parser.add_argument("--dictionary", type=Path, help="a text file of words, for what the further voices say")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -171,6 +172,7 @@ def laid_out(phrase: str, rows: list[dict], arguments: argparse.Namespace) -> Pa
     """A folder with test/negatives and test/noise as in `benchmarks/people.py`, and the phrase spoken in test/said."""
     clips = arguments.work / folder_name(phrase)
     if not (clips / "ready").exists():
+        shutil.rmtree(clips, ignore_errors=True)
         lay_out(rows, arguments.audio, clips, phrase, 0)
         said = clips / "test" / "said"
         speak = ["speak", phrase, "-n", arguments.takes, "--voice", arguments.voice, "--out", said, "--seed", 7]

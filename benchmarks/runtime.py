@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,13 +24,12 @@ import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
-import wakeword  # noqa: E402
+from wakeword.bench import CHUNKS_MS, Feed, feeder, fresh_process, noise_stream, timed  # noqa: E402
 from wakeword.info import numbers  # noqa: E402
 
 if TYPE_CHECKING:
     from wakeword.model import WakeModel
 
-CHUNKS_MS = (20, 80)
 PEERS = ("pymicro_wakeword", "pyopen_wakeword", "pvporcupine")
 TYPED = "typed"  # the default configuration as a phrase without recordings has it: with members
 TEN = "ten_words"  # one bundle of the default configuration that knows ten phrases
@@ -42,10 +39,10 @@ def main() -> int:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
         bundles = {"given": arguments.bundle} if arguments.bundle else made_bundles(Path(folder))
-        feeders = {name: wakeword_feeder(path, arguments.seconds) for name, path in bundles.items()}
-        peers = {name: feeder(arguments.seconds) for name, feeder in zip(PEERS, PEER_FEEDERS, strict=True)}
-        feeders |= {name: feeder for name, feeder in peers.items() if feeder}
-        ratios = {ms: timed(feeders, ms, arguments) for ms in CHUNKS_MS}
+        feeders = {name: feeder(path, arguments.seconds) for name, path in bundles.items()}
+        peers = {name: peer(arguments.seconds) for name, peer in zip(PEERS, PEER_FEEDERS, strict=True)}
+        feeders |= {name: feed for name, feed in peers.items() if feed}
+        ratios = {ms: timed(feeders, ms, arguments.seconds, arguments.rounds) for ms in CHUNKS_MS}
         first = next(iter(feeders))
         facts = fresh_process(bundles[first]) | {"added_latency_ms": numbers(bundles[first])["added_latency_ms"]}
     for ms, by_name in ratios.items():
@@ -64,48 +61,7 @@ def main() -> int:
     return 0
 
 
-def timed(feeders: dict[str, Callable[[int], None]], chunk_ms: int, arguments: argparse.Namespace) -> dict[str, float]:
-    """Median share of real time of each, the rounds interleaved."""
-    taken: dict[str, list[float]] = {name: [] for name in feeders}
-    for _ in range(arguments.rounds):
-        for name, feed in feeders.items():
-            begin_s = time.perf_counter()
-            feed(chunk_ms)
-            taken[name].append(time.perf_counter() - begin_s)
-    return {name: float(np.median(times)) / arguments.seconds for name, times in taken.items()}
-
-
-def wakeword_feeder(bundle: Path, seconds: float) -> Callable[[int], None]:
-    ww = wakeword.load(bundle)
-    pcm = test_stream(seconds, ww.sample_rate_hz)
-
-    def feed(chunk_ms: int) -> None:
-        chunk = ww.sample_rate_hz * chunk_ms // 1000
-        for at in range(0, len(pcm), chunk):
-            ww.feed(pcm[at : at + chunk])
-
-    return feed
-
-
-def fresh_process(bundle: Path) -> dict[str, float]:
-    """Of a process that does nothing but listen: seconds from its start to its first probability, and its memory."""
-    script = (
-        "import sys, time, numpy, wakeword; ww = wakeword.load(sys.argv[1]); chunk = numpy.zeros(1280, numpy.int16)\n"
-        "scores = []; ww.on_score = lambda *score: scores.append(score)\n"
-        "while not scores: ww.feed(chunk)\n"
-        "print('scored', flush=True)\n"
-        "for _ in range(500): ww.feed(chunk)\n"
-        "from benchmarks.soak import resident_megabytes; print(resident_megabytes())"
-    )
-    command, begin_s = [sys.executable, "-c", script, str(bundle.resolve())], time.perf_counter()
-    with subprocess.Popen(command, cwd=sys.path[0], stdout=subprocess.PIPE, text=True) as process:
-        if process.stdout.readline().strip() != "scored":
-            raise SystemExit("the listener in a fresh process gave no score")
-        first_s = time.perf_counter() - begin_s
-        return {"import_to_first_score_s": round(first_s, 3), "resident_mb": round(float(process.stdout.read()), 1)}
-
-
-def micro_wakeword_feeder(seconds: float) -> Callable[[int], None] | None:
+def micro_wakeword_feeder(seconds: float) -> Feed | None:
     """The client Home Assistant uses off-device, on the same stream; None if it is not installed."""
     try:
         from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
@@ -115,7 +71,7 @@ def micro_wakeword_feeder(seconds: float) -> Callable[[int], None] | None:
     return bytes_feeder(seconds, front.process_streaming, model.process_streaming)
 
 
-def open_wakeword_feeder(seconds: float) -> Callable[[int], None] | None:
+def open_wakeword_feeder(seconds: float) -> Feed | None:
     """openWakeWord's networks in TensorFlow Lite's C library, with the same interface; None if not installed."""
     try:
         from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
@@ -125,8 +81,8 @@ def open_wakeword_feeder(seconds: float) -> Callable[[int], None] | None:
     return bytes_feeder(seconds, front.process_streaming, lambda features: list(model.process_streaming(features)))
 
 
-def bytes_feeder(seconds: float, features_of: Callable, score: Callable) -> Callable[[int], None]:
-    pcm = test_stream(seconds, 16000)
+def bytes_feeder(seconds: float, features_of: Callable, score: Callable) -> Feed:
+    pcm = noise_stream(seconds, 16000)
 
     def feed(chunk_ms: int) -> None:
         chunk = 16 * chunk_ms
@@ -137,13 +93,13 @@ def bytes_feeder(seconds: float, features_of: Callable, score: Callable) -> Call
     return feed
 
 
-def porcupine_feeder(seconds: float) -> Callable[[int], None] | None:
+def porcupine_feeder(seconds: float) -> Feed | None:
     """Porcupine 1.9.5 takes 32 ms at a time and nothing else, so it gets them whatever the chunks are."""
     try:
         import pvporcupine
     except ImportError:
         return None
-    porcupine, pcm = pvporcupine.create(keywords=["alexa"]), test_stream(seconds, 16000)
+    porcupine, pcm = pvporcupine.create(keywords=["alexa"]), noise_stream(seconds, 16000)
     size = porcupine.frame_length
     frames = pcm[: len(pcm) // size * size].reshape(-1, size).tolist()  # what its C call is made of fastest
 
@@ -155,13 +111,6 @@ def porcupine_feeder(seconds: float) -> Callable[[int], None] | None:
 
 
 PEER_FEEDERS = (micro_wakeword_feeder, open_wakeword_feeder, porcupine_feeder)
-
-
-def test_stream(seconds: float, sample_rate_hz: int) -> np.ndarray:
-    """int16 [N]: noise that swells and fades, so that no path of the code is spared."""
-    time_s = np.arange(int(seconds * sample_rate_hz)) / sample_rate_hz
-    noise = np.random.default_rng(0).standard_normal(len(time_s)) * (1.0 + np.sin(2 * np.pi * 0.8 * time_s))
-    return (noise * 1500).astype(np.int16)
 
 
 def made_bundles(folder: Path) -> dict[str, Path]:
@@ -193,7 +142,7 @@ def settled(model: WakeModel) -> WakeModel:
     import torch
 
     config_rate_hz = 16000  # any: only levels matter here
-    pcm = torch.from_numpy(test_stream(4.0, config_rate_hz).astype(np.float32) / 32768).reshape(4, -1)
+    pcm = torch.from_numpy(noise_stream(4.0, config_rate_hz).astype(np.float32) / 32768).reshape(4, -1)
     with torch.no_grad():
         for _ in range(100):
             model.train()(pcm, model.empty_state(len(pcm)))

@@ -27,6 +27,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this fol
 import wakeword  # noqa: E402
 from benchmarks.runtime import made_bundles  # noqa: E402
 from wakeword.audio import StreamResampler, to_float  # noqa: E402
+from wakeword.bench import resident_megabytes  # noqa: E402
 from wakeword.capture import Capture  # noqa: E402
 from wakeword.listener import Listener  # noqa: E402
 
@@ -150,19 +151,6 @@ def minute(rate_hz: int) -> np.ndarray:
     rng = np.random.default_rng(5)
     level = np.repeat(rng.uniform(0, 0.3, PERIOD_S * 10), rate_hz // 10)
     return (level * rng.standard_normal(len(level)) * 8192).astype(np.int16)
-
-
-def resident_megabytes() -> float:
-    """Of this process: now, where the system tells, else at most so far."""
-    try:
-        import resource
-
-        statm = Path("/proc/self/statm")
-        if statm.exists():
-            return int(statm.read_text().split()[1]) * resource.getpagesize() / 1e6
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    except ImportError:  # Windows
-        return float("nan")
 
 
 def _arguments() -> argparse.Namespace:

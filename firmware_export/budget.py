@@ -17,7 +17,7 @@ def flash_bytes(q: Quantized) -> int:
     front = q.front
     words = [front.window, front.edges, front.rise, sigmoid_table(), log2_table()]
     longs = [front.cosine, front.mask]
-    data = 2 * sum(map(len, words)) + 4 * sum(map(len, longs)) + sum(map(_matrix_bytes, matrices(q)))
+    data = 2 * sum(map(len, words)) + 4 * sum(map(len, longs)) + sum(map(_matrix_bytes, q.matrices))
     return data + CODE_BYTES
 
 
@@ -36,12 +36,7 @@ def ram_bytes(q: Quantized) -> tuple[int, int]:
 def macs_per_second(q: Quantized) -> int:
     """Products of weights and activations; the front end's are not counted."""
     config = q.layers.config
-    return round(sum(matrix.weight.size for matrix in matrices(q)) * 1000 / config.step_ms)
-
-
-def matrices(q: Quantized) -> list[Matrix]:
-    """All of them, in the order that a step passes them."""
-    return [q.conv, *(matrix for gru in q.grus for matrix in (gru.from_input, gru.from_hidden)), q.head]
+    return round(sum(matrix.weight.size for matrix in q.matrices) * 1000 / config.step_ms)
 
 
 def check_budget(q: Quantized, flash_kb: float, ram_kb: float) -> None:

@@ -128,9 +128,9 @@ def c_string(text: str) -> str:
 
 
 def _head(q: Quantized) -> str:
-    """Says what a file was made from, in ASCII: the fingerprint of the bundle's card and of its weights."""
-    parts = [q.conv, *(m for gru in q.grus for m in (gru.from_input, gru.from_hidden)), q.head]
-    digest = hashlib.sha256(b"".join(part.weight.astype(np.int8).tobytes() for part in parts)).hexdigest()[:16]
+    """Says what a file was made from, in ASCII: a digest of its weights."""
+    weights = (matrix.weight.astype(np.int8).tobytes() for matrix in q.matrices)
+    digest = hashlib.sha256(b"".join(weights)).hexdigest()[:16]
     return f"/* Written by `wakeword export`; weights {digest}. Do not edit. */\n"
 
 

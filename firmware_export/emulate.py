@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from firmware_export.reference import Trace
-from firmware_export.verify import WARNINGS, build, c_sources, compare, proof_file
+from firmware_export.verify import WARNINGS, build, c_sources, compare, proof_file, run_bounded
 from wakeword.errors import BundleError
 
 RUN_LIMIT_S = 600
@@ -168,14 +168,7 @@ def _link(board: Board, flags: list[str], folder: Path, program: Path) -> None:
 def _run(board: Board, room: Path) -> None:
     machine = ["-machine", *board.machine, "-display", "none", "-monitor", "none", "-serial", "none"]
     host = ["-semihosting-config", "enable=on,target=native", "-icount", "shift=5", "-kernel", "board.elf"]
-    done = subprocess.run(
-        [board.emulator, *machine, *host],
-        cwd=room,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=RUN_LIMIT_S,
-    )
+    done = run_bounded([board.emulator, *machine, *host], RUN_LIMIT_S, cwd=room, text=True, errors="replace")
     if done.returncode != 0 or not (room / "cost.raw").is_file():
         said = done.stderr.strip().splitlines() or ["nothing"]
         raise BundleError(f"export: {board.name}: the emulator ended with {done.returncode} and said: {said[0]}")

@@ -86,7 +86,7 @@ class Layers:
     @property
     def warmup_steps(self) -> int:
         """Outputs at the start of a stream that have not yet seen a full window; they never fire."""
-        return -(-self.config.receptive_samples // self.config.step_samples) - 1
+        return self.config.warmup_steps
 
     def zero_state(self) -> State:
         """The state at the start of a stream."""

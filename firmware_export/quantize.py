@@ -87,6 +87,11 @@ class Quantized:
     head: Matrix
     rules: tuple[Rule, ...]
 
+    @property
+    def matrices(self) -> list[Matrix]:
+        """All of them, in the order that a step passes them."""
+        return [self.conv, *(one for gru in self.grus for one in (gru.from_input, gru.from_hidden)), self.head]
+
 
 def quantize(layers: Layers, calibration: np.ndarray) -> Quantized:
     """Integers for a bundle's layers. calibration: float pcm [N] in -1..1, for the range of the convolution's output.

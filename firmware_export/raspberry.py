@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -13,13 +12,13 @@ from firmware_export.reference import Trace
 from firmware_export.verify import (
     LUMPS,
     OPTIMISATIONS,
-    RUN_LIMIT_S,
     WARNINGS,
     Proof,
     build,
     c_sources,
     compare,
     proof_file,
+    run_bounded,
 )
 from wakeword.errors import BundleError
 
@@ -55,7 +54,7 @@ def prove_on_raspberry(folder: Path, pcm: np.ndarray, trace: Trace, processor: s
 
 def _emulated(program: Path, pcm: np.ndarray, lump: int) -> bytes:
     command = [EMULATOR, str(program), str(lump)]
-    done = subprocess.run(command, input=pcm.astype("<i2").tobytes(), capture_output=True, timeout=RUN_LIMIT_S)
+    done = run_bounded(command, input=pcm.astype("<i2").tobytes())
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
         raise BundleError(f"export: {EMULATOR} ended with {done.returncode} and said: {said[0]}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +67,7 @@ def _has_sanitizers(compiler: str) -> bool:
         source = Path(scratch) / "probe.c"
         source.write_text("int main(void) { return 0; }\n")
         command = [compiler, *SANITIZERS, str(source), "-o", str(source.with_suffix(""))]
-        return subprocess.run(command, capture_output=True, timeout=RUN_LIMIT_S).returncode == 0
+        return run_bounded(command).returncode == 0
 
 
 def c_sources(folder: Path) -> list[Path]:
@@ -78,6 +80,16 @@ def proof_file(name: str) -> Path:
     return Path(str(resources.files("firmware_export") / "proof" / name))
 
 
+def run_bounded(
+    command: Sequence[str | Path], limit_s: float = RUN_LIMIT_S, **options: Any
+) -> subprocess.CompletedProcess:
+    """What `subprocess.run` does with all output kept. Raises BundleError if it takes longer than `limit_s`."""
+    try:
+        return subprocess.run(command, capture_output=True, timeout=limit_s, **options)
+    except subprocess.TimeoutExpired:
+        raise BundleError(f"export: got no end of {command[0]} within {limit_s:g} s, expected one") from None
+
+
 def build(compiler: str, flags: list[str], sources: list[Path | str], program: Path) -> None:
     """Compiles and links; `sources` begins in the exported src, and may end with libraries.
 
@@ -85,7 +97,7 @@ def build(compiler: str, flags: list[str], sources: list[Path | str], program: P
     """
     include = f"-I{Path(sources[0]).parent}"
     command = [compiler, *flags, include, *map(str, sources), "-o", str(program)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=RUN_LIMIT_S)
+    done = run_bounded(command, text=True, errors="replace")
     if done.returncode != 0:
         said = done.stderr.splitlines()
         lines = [line for line in said if "error" in line.lower() or "undefined" in line] or [*said, "nothing"]
@@ -94,9 +106,7 @@ def build(compiler: str, flags: list[str], sources: list[Path | str], program: P
 
 def execute(program: Path, pcm: np.ndarray, lump: int) -> bytes:
     """Runs a proof on int16 pcm. Raises BundleError if it ends with anything but 0: a sanitizer, or the two streams."""
-    done = subprocess.run(
-        [program, str(lump)], input=pcm.astype("<i2").tobytes(), capture_output=True, timeout=RUN_LIMIT_S
-    )
+    done = run_bounded([program, str(lump)], input=pcm.astype("<i2").tobytes())
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["two streams of one program differ"]
         raise BundleError(f"export: the proof ended with {done.returncode}: {said[0]}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from synth.phrases import manners
 from synth.voices import VoiceEngine
-from synth.voices.espeak import accents, voices
+from synth.voices.espeak_data import accents, voices
 from synth.voices.speaking import ESPEAK, open_voice
 
 BRIEF = 4  # so many times fewer clips of the engines that take their time

@@ -84,8 +84,3 @@ def _of(folder: Path, known: dict[Path, Source | None]) -> Source | None:
         else:
             known[folder] = None if folder.parent == folder else _of(folder.parent, known)
     return known[folder]
-
-
-def unlicensed(all_shares: Sequence[Share]) -> list[Share]:
-    """Those of which nobody said under what licence they are."""
-    return [share for share in all_shares if share.source is None]

@@ -27,7 +27,8 @@ from synth.music import music
 from synth.phonemes import Pronunciation, near_misses, warnings
 from synth.phrases import SENTENCES, nonsense
 from synth.voices import Spoken
-from synth.voices.espeak import FOREIGN, EspeakEngine, EspeakParams, accents, espeak_clips, espeak_lines, voices
+from synth.voices.espeak import EspeakEngine, espeak_clips, espeak_lines
+from synth.voices.espeak_data import FOREIGN, accents, voices
 from synth.voices.speaking import speak
 from wakeword.audio import read, write
 from wakeword.errors import DataError
@@ -83,13 +84,9 @@ def reading(phrase: str, language: str = "en", others: Sequence[str] = ()) -> Re
     _check_phrase(phrase)
     names = accents(language)
     engine = EspeakEngine(names=names)
-    # Before it is read: until espeak has spoken, it spells [[phonemes]]. Twice: after much reading in the same process
-    # what it says first may be cut short.
-    engine.speak(phrase, EspeakParams(voice=names[0]))
-    said = engine.speak(phrase, EspeakParams(voice=names[0]))
     casually = {name: [way.spoken() for way in _casually(phrase, name, engine, others)] for name in names}
     texts = [(text, name) for name in names for text in (phrase, *casually[name])]
-    return Reading(tuple(dict.fromkeys(engine.ipa(*one) for one in texts)), len(said) / engine.sample_rate_hz)
+    return Reading(tuple(dict.fromkeys(engine.ipa(*one) for one in texts)), engine.seconds(phrase, names[0]))
 
 
 def speak_clips(

@@ -9,7 +9,8 @@ import numpy as np
 from synth import noise
 from synth.casting import kept_out
 from synth.phrases import SENTENCES
-from synth.voices.espeak import espeak_clips, voices
+from synth.voices.espeak import espeak_clips
+from synth.voices.espeak_data import voices
 from wakeword.audio import db_to_gain, read, rms, speech_activity
 from wakeword.clips import Event
 

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
 from wakeword.backbone import (  # noqa: E402
+    MICRO,
     SMALL,
     Backbone,
     BackboneRun,
@@ -175,3 +176,4 @@ def test_each_configuration_has_its_packaged_backbone() -> None:
     assert load_backbone().fits(backbone)
     assert packaged_backbone(backbone).name == load_backbone().name
     assert packaged_backbone(default).name == load_backbone(SMALL).name
+    assert packaged_backbone(load_config("micro")).name == load_backbone(MICRO).name

@@ -56,6 +56,8 @@ def test_a_dataset_trains_the_same_way_as_clips(clips: Path, tmp_path: Path, cap
     assert cli.main(["train", "--data", data, "--config", "tiny", "--out", str(out), "--max-steps", "50"]) == 0
     assert wakeword.load(out).phrases == ["hey test"]
     capsys.readouterr()
+    assert cli.main(["train", "open sesame", "--data", data, "--config", "tiny", "--out", str(tmp_path / "no")]) == 2
+    assert "got examples of ['hey test'], expected some of ['open sesame']" in capsys.readouterr().err
     assert cli.main(["train", "--data", data, "--config", "default", "--out", str(tmp_path / "other")]) == 2
     assert "expected (16000, 96000): another config?" in capsys.readouterr().err
 
@@ -152,3 +154,14 @@ def test_a_full_disk_ends_every_other_verb_that_writes_in_one_line(
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "cannot be written" in done.stderr
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_a_phrase_without_real_speech_is_told_what_that_means(monkeypatch: pytest.MonkeyPatch, real: bool) -> None:
+    pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
+    from wakeword.cli import training
+
+    monkeypatch.setattr(training, "speak_clips", lambda *_, **__: Path("clips"))
+    events: list[dict] = []
+    training.spoken_clips(["hey computer"], events.append, real_speech=real)
+    assert [event["note"] for event in events if event["event"] == "note"] == [training.NO_REAL_SPEECH] * (not real)

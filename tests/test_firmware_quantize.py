@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from firmware_export import Layers, read_layers
-from firmware_export.budget import check_budget, flash_bytes, matrices
+from firmware_export.budget import check_budget, flash_bytes
 from firmware_export.distance import distances
 from firmware_export.quantize import quantize, quantize_matrix, quantize_rule
 from firmware_export.reference import band_energies, decide, integer_features, run
@@ -50,7 +50,7 @@ def test_a_band_holds_the_loudest_sounds_there_are(layers: Layers) -> None:
 
 
 def test_no_int16_input_can_overflow_a_sum(layers: Layers) -> None:
-    for matrix in matrices(quantize(layers, np.zeros(16000))):
+    for matrix in quantize(layers, np.zeros(16000)).matrices:
         assert np.abs(matrix.weight).max() <= 127
         assert (np.abs(matrix.weight).sum(axis=1) * 32768 + np.abs(matrix.bias)).max() < 2**31
     heavy = quantize_matrix(np.full((1, 4000), 3.0), np.array([1e5]), 1e-3, 1.0)

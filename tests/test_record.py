@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from sound_system import PATIENCE_S, file_microphone, needs_alsa
 from synth_clips import noise, syllables
 
+from wakeword import cli, microphone
 from wakeword.audio import read
+from wakeword.sources import Gap
 
 RATE_HZ = 44100  # of ALSA's `null`, which stands behind the file
 
@@ -74,3 +77,34 @@ def test_an_unknown_microphone_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, env=env, cwd=tmp_path, input="\n", capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+class Unplugged:
+    """A microphone that is gone after a second, or at once."""
+
+    name, sample_rate_hz = "unplugged", 16000
+
+    def __init__(self, blocks: int) -> None:
+        self._blocks = blocks
+
+    def blocks(self) -> Iterator[np.ndarray | Gap]:
+        yield from (np.full(1600, 0.1, np.float32) for _ in range(self._blocks))
+        yield Gap(16000)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("blocks", [10, 0])
+def test_what_was_recorded_of_a_room_is_kept_when_the_microphone_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], blocks: int
+) -> None:
+    monkeypatch.setattr(microphone, "MicrophoneSource", lambda device, on_event: Unplugged(blocks))
+    out = tmp_path / "home"
+    assert cli.main(["record", "home", "--background", "1", "--out", str(out)]) == (0 if blocks else 2)
+    shown = capsys.readouterr()
+    if blocks:
+        assert len(read(out / "background_001.wav", 16000)) == 16000
+        assert "ended early" in shown.out and f"wakeword train PHRASE --negatives {out}" in shown.out
+    else:
+        assert "went away" in shown.err and not list(out.iterdir())

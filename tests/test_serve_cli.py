@@ -73,6 +73,7 @@ def test_one_command_serves_both_prints_what_it_hears_and_ends_well(babbler: Pat
             "certificate: cannot be used: No such",
         ),
         (["--http", "127.0.0.1:0", "--token", ""], "--token: got an empty one"),
+        (["--http", "127.0.0.1:0", "--token", "пароль"], "expected characters of ASCII"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -111,3 +112,11 @@ def test_no_file_outside_of_the_saved_hits_can_be_had_or_moved(tmp_path: Path, n
         hits.path(kind, name)
     with pytest.raises(ServeError, match="hit: got"):
         hits.move(kind, name, "right")
+
+
+def test_takes_that_come_at_once_each_get_a_number_of_their_own(tmp_path: Path) -> None:
+    takes = Takes(tmp_path, FOLDERS, lambda pcm, rate: "")
+    with ThreadPoolExecutor(8) as pool:
+        added = pool.map(lambda _: takes.add(PHRASES[0], bytes(3200), RATE)["take"], range(24))
+        assert sorted(added) == [f"take_{number:03d}.wav" for number in range(1, 25)]
+    assert len(takes.list()[0]["takes"]) == 24

@@ -15,6 +15,7 @@ from wakeword.bundle import read_bundle  # noqa: E402
 from wakeword.config import load_config, override  # noqa: E402
 from wakeword.model import WakeModel, weighted_loss  # noqa: E402
 from wakeword.path import Paths  # noqa: E402
+from wakeword.rounding import rounded_weights  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 TOGETHER = """
@@ -76,9 +77,10 @@ def test_nothing_of_a_network_is_computed_elsewhere_than_where_its_weights_are()
     config = override(load_config("default"), model={"members": 2, "spotter": True})
     model = WakeModel(config, 1, Paths.of([[[1, 2, 3]]])).to("meta")
     pcm = torch.zeros(2, 16000, device="meta")
-    logits, state = model(pcm, model.empty_state(2))
-    logits, _ = model(pcm, state)
-    target = torch.zeros_like(logits)
-    weighted_loss(logits, target, target + 1.0, 1.0).backward()
+    with rounded_weights(model):
+        _, state = model(pcm, model.empty_state(2))
+        logits, _ = model(pcm, state)
+        target = torch.zeros_like(logits)
+        weighted_loss(logits, target, target + 1.0, 1.0).backward()
     assert logits.device.type == "meta"
     assert model.head.weight.grad.device.type == "meta"

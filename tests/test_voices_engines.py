@@ -23,7 +23,7 @@ from synth.voices import VoiceParams
 from synth.voices.command import CommandEngine
 from synth.voices.espeak import EspeakEngine
 from synth.voices.piper import PiperEngine
-from synth.voices.speaking import open_voice
+from synth.voices.speaking import open_voice, speak
 from wakeword.audio import read
 from wakeword.errors import DataError
 
@@ -152,6 +152,15 @@ def test_voices_share_the_clips_evenly(program: str, tmp_path: Path) -> None:
     assert all(len(read(clip.path, RATE_HZ)) for clip in spoken.clips)
     with pytest.raises(DataError, match="expected a new folder"):
         speak_phrase("hey computer", tmp_path / "out", 12)
+
+
+def test_speakers_of_one_program_are_told_apart_and_none_writes_over_another(program: str, tmp_path: Path) -> None:
+    speakers = [CommandEngine(f"{program} --spk {number}") for number in (1, 2)]
+    assert speakers[0].voice != speakers[1].voice
+    assert CommandEngine(f"{program} --spk=1").voice == speakers[0].voice
+    same = [CommandEngine(program), CommandEngine(f"{program} --loud")]  # an option without a value names no voice
+    clips = speak(["hey"], tmp_path / "clips", 6, 1, same, []).clips
+    assert len({clip.path for clip in clips}) == len(list((tmp_path / "clips").rglob("*.wav"))) == 6
 
 
 def test_a_voice_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ pytest.importorskip("espeakng_loader", reason="needs the extra 'espeak'")
 
 from synth.phrases import nonsense
 from synth.spoken import speak_nonsense
-from synth.voices import Spoken, espeak
-from synth.voices.espeak import ACCENTS, FOREIGN, EspeakEngine, EspeakParams, espeak_clips, voices
+from synth.voices import Spoken, espeak, espeak_data, reading
+from synth.voices.espeak import EspeakEngine, EspeakParams, espeak_clips
+from synth.voices.espeak_data import ACCENTS, FOREIGN, voices
 from wakeword.audio import read
 from wakeword.errors import DataError
 
@@ -114,7 +115,7 @@ def test_a_data_path_too_long_for_espeak_is_copied_to_a_short_one(tmp_path: Path
     data = tmp_path / ("deep" * 30) / ("er" * 30)
     data.mkdir(parents=True)
     (data / "phontab").write_bytes(b"x")
-    with espeak._short_path(data) as short:
+    with espeak_data.short_path(data) as short:
         assert len(str(short)) < 160
         assert (short / "phontab").read_bytes() == b"x"
     assert not short.exists()
@@ -124,3 +125,17 @@ def test_a_data_path_too_long_for_espeak_is_copied_to_a_short_one(tmp_path: Path
 
 def content(made: Spoken) -> list[tuple[str, bytes]]:
     return [(clip.path.parent.name, clip.path.read_bytes()) for clip in made.clips]
+
+
+def test_a_reading_survives_the_death_of_the_process_that_reads() -> None:
+    engine = EspeakEngine(names=["en-us"])
+    before = engine.ipa("hey computer", "en-us")
+    reading.reader(None)._process.kill()
+    assert engine.ipa("hey computer", "en-us") == before
+
+
+def test_a_text_of_which_every_process_dies_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = reading.Reader(None)
+    monkeypatch.setattr(reader, "_asked", lambda question: None)
+    with pytest.raises(DataError, match="died 3 times while it read"):
+        reader.ask("read_here", "hey", "en-us", 2)

@@ -9,7 +9,6 @@ sounds must be known. `benchmarks/backbone.py` shows what those in this package 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -28,11 +27,11 @@ from wakeword.errors import ConfigError, DataError
 from wakeword.model import WakeModel
 from wakeword.path import HEARING, hearing_in
 from wakeword.phones import BLANK, PHONES
-from wakeword.run import Report, Run
+from wakeword.run import Report, Run, run_identity
 from wakeword.team import locked_by_first
 
 PACKAGED = Path(__file__).parent / "weights" / "backbone.safetensors"
-SMALL = PACKAGED.with_name("backbone_small.safetensors")
+SMALL, MICRO = (PACKAGED.with_name(f"backbone_{size}.safetensors") for size in ("small", "micro"))
 NO_FIT = "train.backbone: got features or a model that are not the backbone's, expected false there"
 MEMBER = "member."  # of the names of weights: what members begin with where a spotter has the last layers
 HEAD = "head."  # of the names of weights: what is not the backbone's but its task's
@@ -130,7 +129,7 @@ def load_backbone(path: str | Path = PACKAGED) -> Backbone:
 
 def packaged_backbone(config: SystemConfig) -> Backbone:
     """The one in this package that has a configuration's features and network. Raises ConfigError if none has."""
-    for path in (PACKAGED, SMALL):
+    for path in (PACKAGED, SMALL, MICRO):
         backbone = load_backbone(path)
         if backbone.fits(config):
             return backbone
@@ -160,12 +159,12 @@ class BackboneRun(Run[SpeechBatch]):
     def __init__(self, config: Config, speech: Speech, out: Path, start_from: Path | None = None) -> None:
         torch.manual_seed(config.train.seed)
         model = WakeModel(config, len(PHONES))
-        if start_from is not None:
-            load_backbone(start_from).lend(model)
+        begun = load_backbone(start_from) if start_from is not None else None
+        if begun:
+            begun.lend(model)
         super().__init__(config, model, out)
         self.speech, self.held_out = speech, []
-        content = json.dumps([config.model_dump(exclude={"train": {"max_minutes", "max_steps"}}), speech.provenance])
-        self.identity = hashlib.sha256(content.encode()).hexdigest()[:16]
+        self.identity = run_identity(config, speech.provenance, begun and begun.name)
         self.restore()
 
     def batches(self) -> Iterator[SpeechBatch]:

@@ -1,7 +1,7 @@
 """A model is a folder.
 
     model.json            the card: format version, phrases, thresholds, configuration, provenance, checksums
-    model.onnx            the streaming graph (see export.py)
+    model.onnx            the streaming graph (see graph.py)
     weights.safetensors   the same weights by name, batch norm folded, for other back ends
     golden.npz            a test signal, int16 [N], and the probabilities, float32 [T, K], that it must give
     report/               how well it does, if it was evaluated
@@ -73,7 +73,7 @@ class Bundle:
     card: Card
 
     def graph(self) -> bytes:
-        """The serialised ONNX model; export.py says what goes in and out.
+        """The serialised ONNX model; graph.py says what goes in and out.
 
         Raises BundleError if it cannot be read, or holds what no wake word needs (see `safety`).
         """

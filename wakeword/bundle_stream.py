@@ -70,7 +70,7 @@ class BundleStream:
         self._bundle, self._rule = bundle, rule
         self.card, config = bundle.card, bundle.card.config
         self.step_samples = config.step_samples
-        self.warmup_steps = -(-config.receptive_samples // config.step_samples) - 1
+        self.warmup_steps = config.warmup_steps
         self._max_call = max(1, int(MAX_CALL_S * config.audio.sample_rate_hz) // self.step_samples) * self.step_samples
         self._session = session or _open_session(bundle)
         step_s = self.step_samples / config.audio.sample_rate_hz

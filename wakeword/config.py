@@ -55,6 +55,11 @@ class SystemConfig(Section):
         return 1000.0 * self.step_samples / self.audio.sample_rate_hz
 
     @property
+    def warmup_steps(self) -> int:
+        """Outputs at the start of a stream that have not yet seen a full window; they never fire."""
+        return -(-self.receptive_samples // self.step_samples) - 1
+
+    @property
     def receptive_samples(self) -> int:
         """Samples that one output sees directly: one window and kernel - 1 hops (the GRU adds all the past)."""
         return self.features.window_samples + (self.model.conv_kernel - 1) * self.features.hop_samples

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from wakeword.errors import FileError
@@ -89,6 +90,20 @@ def folder_name(phrase: str) -> str:
     ('hey_computer', 'What_s_up')
     """
     return re.sub(r"\W+", "_", phrase).strip("_") or "wakeword"
+
+
+def folder_names(phrases: Sequence[str]) -> dict[str, str]:
+    """A folder's name of its own for each phrase, also where a system tells no upper from lower case.
+
+    >>> folder_names(["hey computer", "Hey, computer!"])
+    {'hey computer': 'hey_computer', 'Hey, computer!': 'Hey_computer_2'}
+    """
+    names: dict[str, str] = {}
+    for phrase in dict.fromkeys(phrases):
+        taken, stem = {name.lower() for name in names.values()}, folder_name(phrase)
+        free = (f"{stem}_{number}" if number > 1 else stem for number in count(1))
+        names[phrase] = next(name for name in free if name.lower() not in taken)
+    return names
 
 
 def _lock(descriptor: int) -> None:

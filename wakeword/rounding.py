@@ -36,12 +36,12 @@ def rounded_weights(model: WakeModel) -> Iterator[None]:
 
 def _matrices(model: WakeModel) -> Iterator[tuple[nn.Parameter, Tensor]]:
     """Each matrix with what its columns are multiplied by before they are rounded: the norm that is folded into it."""
-    columns = torch.ones(1)
+    alone = columns = model.conv.weight.new_ones(1)
     yield model.conv.weight, columns
     for grus, norm in model.layers():
         for gru in grus:
             yield gru.weight_ih_l0, columns
-            yield gru.weight_hh_l0, torch.ones(1)
+            yield gru.weight_hh_l0, alone
         columns = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
         columns = torch.where(columns.abs() < 1e-6, 1e-6, columns)  # a channel that is off rounds to nothing
     yield model.head.weight, columns

@@ -8,6 +8,8 @@ was killed goes on from its last checkpoint exactly as if it had not been. Sever
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import math
 import time
 from abc import ABC, abstractmethod
@@ -89,7 +91,7 @@ class Run(ABC, Generic[Batch]):
         return False
 
     def more_facts(self) -> dict[str, Any]:
-        """What else of JSON a checkpoint has to hold; `_restore` is where it comes back."""
+        """What else of JSON a checkpoint has to hold; `restore` is where it comes back."""
         return {}
 
     def finished(self) -> bool:
@@ -226,6 +228,16 @@ class Run(ABC, Generic[Batch]):
                     mean.lerp_(now, 1 - decay)
                 else:
                     mean.copy_(now)
+
+
+def run_identity(config: Config, *facts: Any) -> str:
+    """What must be equal for a checkpoint to be gone on with: all but the limits of the run's length.
+
+    `facts` of JSON are those of its data and of what it began with.
+    """
+    values = config.model_dump(exclude={"train": {"max_minutes", "max_steps", "patience"}})
+    content = json.dumps([values, *facts], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _finite(loss: float) -> float:

@@ -227,4 +227,5 @@ class TrainConfig(Section):
     backbone: bool = Field(False, description="begin with the packaged backbone's weights")
     frozen_layers: int = Field(0, ge=0, description="the convolution and the first GRUs that keep what they began with")
     half_weights: bool = Field(False, description="the bundle's weights are rounded to float16: half the size")
+    teacher: str = Field("", description="configuration of the model that a typed phrase's network learns from")
     int8_weights: bool = Field(False, description="trained and judged with its weights rounded to int8, a scale a row")

@@ -6,8 +6,6 @@ same one, whether the run was cut off before it or not.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +24,9 @@ from wakeword.export import export
 from wakeword.hardness import Hardness
 from wakeword.model import WakeModel, weighted_loss
 from wakeword.path import Paths
-from wakeword.run import CHECKPOINT, Report, Run
+from wakeword.run import CHECKPOINT, Report, Run, run_identity
 from wakeword.sections import DetectorConfig
+from wakeword.teacher import Teacher
 from wakeword.team import locked_by_first
 from wakeword.validate import Validation, validate
 
@@ -38,18 +37,20 @@ def train(
     out: str | Path,
     report: Report = lambda event: None,
     start_from: str | Path | None = None,
+    teacher: Bundle | None = None,
 ) -> Bundle:
     """Trains and writes a bundle into `out`; resumes from `out/training/` if an earlier run was cut off there.
 
     `start_from` is the folder of an earlier run of the same network, whose best weights this one begins with, or the
     file of a backbone; without it `config.train.backbone` says whether it is the packaged backbone.
+    `teacher`: a bundle of the same phrases, whose probabilities are learned instead of the labels (see `teacher`).
     `report` is called with one dict for every few steps ("step") and every validation ("validation"). Started by
     torchrun, all processes train one network together, each on its GPU if there is one; the first writes and reports.
     Raises FileError if `out` cannot be written or another run is writing it, DataError if it holds a run with another
     configuration or other clips, or if training diverges.
     """
     with locked_by_first(Path(out) / "training"):
-        run = WakeRun(config, data, Path(out), start_from)
+        run = WakeRun(config, data, Path(out), start_from, teacher)
         run.to_its_end(report)
         if run.team.leads:
             run.write_bundle()
@@ -63,14 +64,23 @@ class WakeRun(Run[Batch]):
     Each member of an ensemble learns alone, so that they err in different ways, and their mean in few.
     """
 
-    def __init__(self, config: Config, data: TrainingData, out: Path, start_from: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        data: TrainingData,
+        out: Path,
+        start_from: str | Path | None = None,
+        teacher: Bundle | None = None,
+    ) -> None:
         torch.manual_seed(config.train.seed)
         model = WakeModel(config, len(data.phrases), _paths(config, data))
         self.start_from = _begin(model, config, start_from)
         super().__init__(config, model, out)
         self.data = data
         self.held_out: list[Example] = []
-        self.identity = _identity(config, data, self.start_from)
+        self.teacher = Teacher(teacher, data.phrases, config).to(self.team.device) if teacher else None
+        learned_from = [self.teacher.name] if self.teacher else []
+        self.identity = run_identity(config, data.phrases, data.provenance, self.start_from, *learned_from)
         facts = self.restore()
         self.hardness, self.times = Hardness(facts.get("peaks")), facts.get("times", {})
 
@@ -83,6 +93,8 @@ class WakeRun(Run[Batch]):
         said = self.model.each(batch.pcm, self.model.empty_state(len(batch.pcm)))
         wrong = torch.sigmoid(said.detach().mean(dim=0)) * batch.weight * (1.0 - batch.target)
         self.hardness.observe(batch.events, wrong.amax(dim=2).cpu().numpy(), self.config)
+        if self.teacher:
+            return torch.stack([self.teacher.loss(batch.pcm, one) for one in said]).mean()
         how_much = self.config.train.positive_weight
         return torch.stack([weighted_loss(one, batch.target, batch.weight, how_much) for one in said]).mean()
 
@@ -132,7 +144,8 @@ class WakeRun(Run[Batch]):
         """How training went, for the card."""
         kept = ("step", "loss", "miss_rate", "fa_per_hour")
         history = [{key: line[key] for key in kept} for line in self.progress.history]
-        return {**self.facts(), "start_from": self.start_from, "history": history}
+        teacher = {"teacher": self.teacher.name} if self.teacher else {}
+        return {**self.facts(), "start_from": self.start_from, **teacher, "history": history}
 
     def _calibrate(self, model: WakeModel, lengths: PhraseLengths) -> Validation:
         held_out = self.data.validation(self.config.train.calibration_examples)
@@ -169,12 +182,3 @@ def _begin_with(model: WakeModel, folder: Path) -> None:
         model.load_state_dict(checkpoint.load(folder / CHECKPOINT)[0]["best"])
     except (KeyError, RuntimeError):
         raise DataError(f"{folder}: got weights of another network, expected the sizes of this one") from None
-
-
-def _identity(config: Config, data: TrainingData, start_from: str | None) -> str:
-    """What must be equal for a checkpoint to be gone on with: all but the limits of the run's length."""
-    values = config.model_dump()
-    for limit in ("max_minutes", "max_steps", "patience"):
-        values["train"].pop(limit)
-    content = json.dumps([values, data.phrases, data.provenance, start_from], sort_keys=True, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -17,14 +18,13 @@ from wakeword.errors import DataError
 SAMPLE_RATE_HZ = 22050  # what the program's files are brought to
 TIMEOUT_S = 60.0
 EXAMPLE = "flite -voice slt -t {text} -o {wav}"
-SPEAKER_OPTIONS = ("-voice", "--voice", "-v", "--model", "-m", "--speaker", "-s")
 
 
 class CommandEngine:
     """A program started once a clip, without a shell: what is in a text can never become a command.
 
-    {text} and {wav} each stand for one whole argument or a part of one. The program's name and the values of options
-    that choose its speaker name the voice.
+    {text} and {wav} each stand for one whole argument or a part of one. The program's name and the values of its other
+    options, one of which may choose its speaker, name the voice.
 
     >>> CommandEngine(EXAMPLE).voice
     'flite-slt'
@@ -44,9 +44,9 @@ class CommandEngine:
         for needed in ("{text}", "{wav}"):
             if not any(needed in word for word in self._words[1:]):
                 raise DataError(f"voice: got {template!r} without {needed}, expected one like {EXAMPLE!r}")
-        pairs = zip(self._words, self._words[1:], strict=False)
-        speakers = [Path(value).stem for option, value in pairs if option in SPEAKER_OPTIONS and "{" not in value]
-        self.voice = "-".join([Path(self._words[0]).name, *speakers])
+        values = [word.rpartition("=")[2] for word in self._words[1:] if "=" in word or not word.startswith("-")]
+        speaker = [re.sub(r"[^\w.-]+", "_", Path(value).stem) for value in values if "{" not in value]
+        self.voice = "-".join([Path(self._words[0]).name, *speaker])
 
     def draw(self, rng: np.random.Generator) -> VoiceParams:
         """Always the same speaker: a program that knows several is given once for each."""

@@ -7,15 +7,11 @@ of them run side by side.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import importlib.util
 import os
 import re
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -26,24 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from synth.voices import DroppedClip, Spoken, SpokenClip, VoiceParams, length_problems
+from synth.voices.espeak_data import MAX_DATA_PATH_BYTES, checked_names, installed_data, library_path, short_path
+from synth.voices.reading import TRIES, reader
 from wakeword.audio import to_float, write
-from wakeword.errors import DataError, MissingExtraError
+from wakeword.errors import DataError
 
 SAMPLE_RATE_HZ = 22050
 BATCH_CLIPS = 200  # part of what the seed means: another size speaks the same words with other bytes
 BREATH_SEED = 1  # breathy voices draw noise, seeded from the clock unless told otherwise
-MAX_DATA_PATH_BYTES = 159  # espeak copies the path into a fixed buffer
-
-# en-shaw is left out because it speaks Latin letters just as `en` does.
-ACCENTS = (
-    "en", "en-029", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us", "en-us-nyc",
-)  # fmt: skip
-# Other languages that are written in Latin letters, so that espeak reads any text by their rules, in their sounds.
-FOREIGN = (
-    "az", "ca", "cs", "cy", "da", "de", "es", "et", "eu", "fi", "fr", "ga", "hr", "hu", "id", "is", "it", "lt", "lv",
-    "mt", "nb", "nl", "pl", "pt", "ro", "sk", "sl", "sq", "sv", "sw", "tr",
-)  # fmt: skip
-UNUSED_VARIANTS = {"fast", "caleb", "whisper", "whisperf"}  # the plain voice, only faster; and whispers
 RATE_WPM, PITCH, PITCH_RANGE = (120, 220), (25, 75), (20, 80)  # espeak's own units, both ends included
 
 # From speak_lib.h.
@@ -64,27 +50,6 @@ class EspeakParams(VoiceParams):
     pitch_range: int = 50
 
 
-def accents(language: str = "en") -> tuple[str, ...]:
-    """espeak's names of a language's varieties, such as ("es", "es-419"). Raises DataError for one it does not know."""
-    if language == "en":
-        return ACCENTS
-    known = _languages()
-    found = tuple(name for name in known if name == language or name.startswith(f"{language}-"))
-    if not found:
-        raise DataError(f"language: got {language!r}, expected one that espeak knows: {', '.join(known)}")
-    return found
-
-
-def voices(languages: Sequence[str] = ACCENTS) -> list[str]:
-    """Names of the voices that sound different from each other: each language alone and with every variant.
-
-    Raises MissingExtraError without espeakng-loader.
-    """
-    variants = sorted(path.name for path in (_installed_data() / "voices" / "!v").iterdir())
-    endings = ["", *(f"+{name}" for name in variants if name not in UNUSED_VARIANTS)]
-    return [language + ending for language in languages for ending in endings]
-
-
 class EspeakEngine:
     """The library in this process. Use `espeak_clips` where the same seed must give the same bytes."""
 
@@ -95,11 +60,11 @@ class EspeakEngine:
 
     def __init__(self, data: str | Path | None = None, names: Sequence[str] | None = None) -> None:
         """`data` is a copy of espeak-ng-data (default: the installed one), `names` the voices to draw from."""
-        self._names = _checked_names(names)
-        self._library = ctypes.CDLL(str(_library_path()))
+        self._names, self._data = checked_names(names), str(data) if data else None
+        self._library = ctypes.CDLL(str(library_path()))
         self._pieces: list[np.ndarray] = []
         self._callback = _Callback(self._collect)  # kept alive here, or C calls freed memory
-        folder = os.fsencode(data or _installed_data())
+        folder = os.fsencode(data or installed_data())
         if len(folder) > MAX_DATA_PATH_BYTES:
             problem = f"got a path of {len(folder)} bytes, expected at most {MAX_DATA_PATH_BYTES}"
             raise DataError(f"espeak: {os.fsdecode(folder)}: {problem}")
@@ -143,8 +108,24 @@ class EspeakEngine:
         """The same as one line in the International Phonetic Alphabet."""
         return _SWITCH.sub("", self._read(text, voice, _IPA))
 
+    def seconds(self, text: str, voice: str) -> float:
+        """How long a text takes in a voice at the usual rate."""
+        _check_text(text)
+        self._check_voice(voice)
+        return reader(self._data).ask("seconds_here", text, voice)
+
+    def seconds_here(self, text: str, voice: str) -> float:
+        """The same in this process, which may die of it. Twice: what it says first may be cut short."""
+        said = [self.speak(text, EspeakParams(voice=voice)) for _ in range(2)]
+        return len(said[1]) / SAMPLE_RATE_HZ
+
     def _read(self, text: str, voice: str, mode: int) -> str:
         _check_text(text)
+        self._check_voice(voice)
+        return reader(self._data).ask("read_here", text, voice, mode)
+
+    def read_here(self, text: str, voice: str, mode: int) -> str:
+        """The phonemes as espeak_TextToPhonemes writes them in a mode, in this process, which may die of it."""
         self._choose(voice)
         read = self._library.espeak_TextToPhonemes
         read.restype, read.argtypes = ctypes.c_char_p, [ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_int]
@@ -155,7 +136,11 @@ class EspeakEngine:
         return " ".join(clauses)
 
     def _choose(self, voice: str) -> None:
-        if voice not in self._names or self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+        self._check_voice(voice)
+        self._library.espeak_SetVoiceByName(voice.encode())
+
+    def _check_voice(self, voice: str) -> None:
+        if voice not in self._names:
             raise DataError(f"espeak: got voice {voice!r}, expected one of this engine's {len(self._names)}")
 
     def _collect(self, samples: ctypes._Pointer, count: int, _events: int | None) -> int:
@@ -181,7 +166,7 @@ def espeak_clips(
     """
     if not texts or count < 1:
         raise DataError(f"espeak: got {len(texts)} texts and count {count}, expected at least one of each")
-    names = _checked_names(names)
+    names = checked_names(names)
     return espeak_lines([(texts[i % len(texts)], names) for i in range(count)], folder, seed, workers)
 
 
@@ -201,7 +186,7 @@ def espeak_lines(
     rng = np.random.default_rng(seed)
     plan = [(i, text, _draw(rng, names)) for i, (text, names) in enumerate(lines, first)]
     batches = [plan[start : start + BATCH_CLIPS] for start in range(0, len(plan), BATCH_CLIPS)]
-    with _short_path(_installed_data()) as data, ThreadPoolExecutor(workers or os.cpu_count() or 1) as threads:
+    with short_path(installed_data()) as data, ThreadPoolExecutor(workers or os.cpu_count() or 1) as threads:
         speak = partial(_in_fresh_process, str(data), str(folder))
         lengths_s = {i: length_s for done in threads.map(speak, batches) for i, length_s in done}
     problems = length_problems(lengths_s, {i: text for i, text, _ in plan})
@@ -219,7 +204,7 @@ def espeak_lines(
 Batch = Sequence[tuple[int, str, EspeakParams]]
 
 
-def _in_fresh_process(data: str, folder: str, batch: Batch) -> list[tuple[int, float]]:
+def _in_fresh_process(data: str, folder: str, batch: Batch, tries: int = TRIES) -> list[tuple[int, float]]:
     # Forked from a process that has imported all this and nothing else: a start takes a tenth of the time.
     context = get_context("forkserver" if sys.platform == "linux" else "spawn")
     context.set_forkserver_preload([__name__])
@@ -227,6 +212,8 @@ def _in_fresh_process(data: str, folder: str, batch: Batch) -> list[tuple[int, f
         try:
             return process.submit(_speak_batch, data, folder, batch).result()
         except BrokenProcessPool:
+            if tries > 1:
+                return _in_fresh_process(data, folder, batch, tries - 1)
             raise DataError(f"espeak: its process died while it spoke {len(batch)} clips into {folder}") from None
 
 
@@ -253,46 +240,6 @@ def _draw(rng: np.random.Generator, names: Sequence[str]) -> EspeakParams:
     )
 
 
-def _checked_names(names: Sequence[str] | None) -> list[str]:
-    """espeak would speak an unknown variant as the plain accent, and one speaker would pass for two."""
-    known = set(voices(_languages()))
-    unknown = [name for name in names or () if name not in known]
-    if unknown:
-        raise DataError(f"espeak: got voice {unknown[0]!r}, expected one of {len(known)}, such as 'en-us+f3'")
-    return list(names or voices())
-
-
-def _languages() -> list[str]:
-    return sorted(path.name.lower() for path in (_installed_data() / "lang").rglob("*") if path.is_file())
-
-
 def _check_text(text: str) -> None:
     if not text.strip():
         raise DataError(f"espeak: got the text {text!r}, expected words or [[phonemes]]")
-
-
-def _package_folder() -> Path:
-    found = importlib.util.find_spec("espeakng_loader")
-    if found is None or found.origin is None:
-        raise MissingExtraError("speaking with espeak", "espeakng-loader", "espeak")
-    return Path(found.origin).parent
-
-
-def _installed_data() -> Path:
-    return _package_folder() / "espeak-ng-data"
-
-
-def _library_path() -> Path:
-    import espeakng_loader
-
-    return Path(espeakng_loader.get_library_path())
-
-
-@contextlib.contextmanager
-def _short_path(data: Path) -> Iterator[Path]:
-    """`data` itself, or while it is needed a copy in a temporary folder, if its path is too long for espeak."""
-    if len(os.fsencode(data)) <= MAX_DATA_PATH_BYTES:
-        yield data
-        return
-    with tempfile.TemporaryDirectory(prefix="ww") as short:
-        yield Path(shutil.copytree(data, Path(short) / data.name))

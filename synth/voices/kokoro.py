@@ -21,7 +21,8 @@ import onnxruntime
 
 from synth.bank import cache_folder
 from synth.voices import VoiceParams
-from synth.voices.espeak import EspeakEngine, EspeakParams, accents
+from synth.voices.espeak import EspeakEngine, EspeakParams
+from synth.voices.espeak_data import accents
 from wakeword.audio import db_to_gain
 from wakeword.errors import DataError, MissingExtraError
 from wakeword.files import write_bytes

@@ -68,7 +68,8 @@ def speak(
 def _speak_with(engine: VoiceEngine, texts: Sequence[str], folder: Path, count: int, seed: list[int]) -> Spoken:
     rng = np.random.default_rng(seed)
     plan = [(texts[i % len(texts)], engine.draw(rng)) for i in range(count)]
-    paths = {i: folder / params.voice / f"{engine.name}{i:05d}.wav" for i, (_, params) in enumerate(plan)}
+    stem = f"{engine.name}{seed[-1]}_"  # two engines may give their voices one name
+    paths = {i: folder / params.voice / f"{stem}{i:05d}.wav" for i, (_, params) in enumerate(plan)}
 
     def spoken(i: int) -> float:
         pcm = engine.speak(*plan[i])

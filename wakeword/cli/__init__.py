@@ -30,6 +30,7 @@ VERBS = {
     "listen": "Listen to a microphone, a wav file or stdin.",
     "models": "List the models that come with the package, or get one.",
     "serve": "Listen for Home Assistant (Wyoming) and in a web page.",
+    "bench": "Measure what a bundle costs on this machine.",
     "info": "Print every number of a configuration or bundle.",
     "demo": "Make clips, train, listen and draw, in minutes.",
 }

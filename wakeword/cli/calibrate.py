@@ -26,15 +26,17 @@ def command(
     import json
 
     import wakeword
-    from wakeword.bundle import READY, located, read_bundle, replace_card
+    from wakeword.bundle import CARD, READY, located, read_bundle, replace_card
     from wakeword.calibrate import calibrate
     from wakeword.cli.progress import file_progress
     from wakeword.errors import BundleError
     from wakeword.export import with_thresholds
+    from wakeword.files import check_writable
 
     if located(bundle).parent == READY:
         raise BundleError(f"{bundle}: got a ready model, expected a folder of yours: wakeword models get {bundle}")
     ww = wakeword.load(bundle)
+    check_writable(bundle / CARD)
     with file_progress() as progress:
         found = calibrate(ww, negatives, target_fa_per_hour, phrase, progress)
     opened, facts = read_bundle(bundle), _facts(found, negatives)

@@ -42,9 +42,9 @@ def command(
     else:
         folder = out or Path("takes") / name
         kept = _record_takes(phrase, folder, count, seconds, device)
-    option = "--negatives" if background else "--takes"
+    trained = "PHRASE --negatives" if background else f'"{phrase}" --takes'
     if kept:
-        print(f'recorded {len(kept)} into {folder}; next: wakeword train "{phrase}" {option} {folder}')
+        print(f"recorded {len(kept)} into {folder}; next: wakeword train {trained} {folder}")
     else:
         print(f"recorded nothing into {folder}")
 
@@ -75,10 +75,11 @@ def _record_takes(phrase: str, folder: Path, count: int, seconds: float, device:
 
 
 def _record_background(folder: Path, seconds: float, device: str | None) -> Path:
-    """In one file, written as it is heard: Ctrl-C ends it early and keeps what there is."""
+    """In one file, written as it is heard: Ctrl-C, or a microphone that goes, ends it early and keeps what there is."""
     import soundfile
 
     from wakeword.audio import replacing_audio, to_int16
+    from wakeword.errors import AudioError
     from wakeword.microphone import MicrophoneSource
 
     path = _free_path(folder, "background")
@@ -91,8 +92,10 @@ def _record_background(folder: Path, seconds: float, device: str | None) -> Path
             try:
                 for block in _first(seconds, source):
                     file.write(to_int16(block))
-            except KeyboardInterrupt:
-                print("\nended early")
+            except (KeyboardInterrupt, AudioError) as end:
+                if not file.tell():
+                    raise
+                print(f"\nended early {end}".rstrip())
     finally:
         source.close()
     return path

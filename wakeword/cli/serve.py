@@ -86,6 +86,8 @@ def _check_choice(wyoming: str | None, page: Page) -> None:
         raise WakewordError("--tls-cert: got one of --tls-cert and --tls-key, expected both")
     if page.token == "":
         raise WakewordError("--token: got an empty one, expected some characters")
+    if page.token and not (page.token.isascii() and page.token.isprintable()):
+        raise WakewordError(f"--token: got {page.token!a}, expected characters of ASCII that can be printed")
 
 
 def _serve(ww: WakeWord, wyoming: str | None, page: Page, clients: int, report: OnHeard) -> None:
@@ -119,6 +121,7 @@ def _wyoming_server(ww: WakeWord, where: str, report: OnHeard, limits: Limits) -
 
 def _http_server(ww: WakeWord, page: Page, report: OnHeard, limits: Limits) -> tuple[HttpServer, str]:
     import secrets
+    from urllib.parse import quote
 
     from wakeword.serve.address import listen_on, parse_address
     from wakeword.serve.http import HttpServer
@@ -135,21 +138,21 @@ def _http_server(ww: WakeWord, page: Page, report: OnHeard, limits: Limits) -> t
         _status(
             "browsers on other machines give the microphone to https only: see --tls-cert, or put a proxy before it"
         )
-    return server, f"{'https' if pem else 'http'}://{address}/" + (f"?token={token}" if token else "")
+    return server, f"{'https' if pem else 'http'}://{address}/" + (f"?token={quote(token, safe='')}" if token else "")
 
 
 def _folders(ww: WakeWord, takes: Path | None, hits: Path | None) -> Folders:
     from importlib.util import find_spec
 
     from wakeword.cli.record import problem_of_take
-    from wakeword.files import folder_name
+    from wakeword.files import folder_names
     from wakeword.serve.hits import Hits
     from wakeword.serve.takes import Takes
     from wakeword.serve.web import Folders
 
     # A machine that only listens has no scipy, which the check needs; training checks every take again.
     check = problem_of_take if find_spec("scipy") else lambda pcm, rate: ""
-    names = {phrase: folder_name(phrase) for phrase in ww.phrases}
+    names = folder_names(ww.phrases)
     return Folders(Takes(takes, names, check) if takes else None, Hits(hits) if hits else None)
 
 

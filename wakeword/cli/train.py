@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wakeword.bundle import read_bundle
 from wakeword.cli.options import (
     Backgrounds,
     HardNegatives,
@@ -28,12 +31,7 @@ if TYPE_CHECKING:
     from wakeword.config import Config
 
 
-NO_REAL_SPEECH = (
-    "only synthetic speech was given, so its false accepts are measured on that alone; people will wake it more often. "
-    "With an hour of your home (wakeword record NAME --background 60), --negatives and `wakeword calibrate` mend that."
-)
-
-
+TEACHER = "teacher"  # the folder, in that of a small bundle, of the larger one that it learned from
 HARD_PROBABILITY = 0.2  # of a negative to be a near miss, where the configuration would draw none
 
 
@@ -51,6 +49,7 @@ def command(
     spelling: Spellings = None,
     config: Annotated[str, typer.Option(help="A .toml file, or the name of a packaged configuration.")] = "default",
     start_from: Annotated[Path | None, typer.Option(help="An earlier run, or a backbone, to begin with.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="A larger bundle of it, for a small one to learn from.")] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder. Default: models/PHRASE.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that render. Default: half the cores.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A first try in minutes: misses more, wakes more.")] = False,
@@ -64,23 +63,22 @@ def command(
     Of several words, recordings lie in a sub-folder each. The clips folder's name is the default word. Stopped with
     Ctrl-C, or killed, the same command goes on where it was.
     """
-    from wakeword.cli.training import from_dataset, open_clips, rendered, reporter, spoken_clips, train_bundle
+    from wakeword.cli.training import Material, from_dataset, reporter, train_bundle
 
-    hard = [folder for one in hard_negatives or [] for folder in wrong_hits(one)]
-    added = _added(activates=takes, negatives=negatives, near_misses=hard, backgrounds=backgrounds, rooms=rooms)
+    missed = [folder for one in hard_negatives or [] for folder in wrong_hits(one)]
+    added = _added(activates=takes, negatives=negatives, near_misses=missed, backgrounds=backgrounds, rooms=rooms)
     _refuse(phrases, clips, data, bool(voice or spelling) or lang != "en", bool(added))
     limits = {"max_minutes": max_minutes, "max_steps": max_steps, "target_fa_per_hour": target_fa_per_hour}
-    settings = _settings(config, quick, not (clips or data), bool(takes), bool(hard), limits)
-    report = reporter(as_json)
-    if data:
-        examples = from_dataset(data, settings)
-    else:
-        speakers = casting(lang, voice, spelling, phrases, quick)
-        folder = clips or spoken_clips(phrases, report, speakers)
-        opened = open_clips(folder, settings, phrases, report, added, not clips and settings.train.backbone)
-        examples = rendered(opened, settings, workers, speakers)
+    configured = partial(_settings, quick=quick, spoken=not (clips or data), added=added)
+    settings, report = configured(config, limits=limits), reporter(as_json)
+    material = Material(phrases, clips, added, casting(lang, voice, spelling, phrases, quick), workers, report)
+    examples = from_dataset(data, settings, phrases) if data else material.examples(settings)
     out = out or Path("models") / folder_name(" ".join(examples.phrases))
-    train_bundle(settings, examples, out, report, start_from)
+    taught_by = read_bundle(teacher) if teacher else None
+    if settings.train.teacher and not (teacher or clips or data):
+        larger = configured(settings.train.teacher, limits=limits, at_most=True)
+        taught_by = train_bundle(larger, material.examples(larger), out / TEACHER, report)
+    train_bundle(settings, examples, out, report, start_from, taught_by)
 
 
 def _added(**folders: list[Path] | None) -> dict[str, list[Path]]:
@@ -88,15 +86,21 @@ def _added(**folders: list[Path] | None) -> dict[str, list[Path]]:
     return {kind: given for kind, given in folders.items() if given}
 
 
-def _settings(name: str, quick: bool, spoken: bool, takes: bool, hard: bool, limits: dict[str, float | None]) -> Config:
+def _settings(
+    name: str, *, quick: bool, spoken: bool, added: Collection[str], limits: dict[str, Any], at_most: bool = False
+) -> Config:
+    """`at_most`: limits never make the training longer than the configuration says."""
     from wakeword.cli.training import QUICK, typed
     from wakeword.config import load_config, override
 
     config = override(load_config(name), **(QUICK if quick else {}))
-    config = typed(config, takes) if spoken else config
-    if hard and config.synth.near_miss_probability == 0.0:
+    config = typed(config, "activates" in added) if spoken else config
+    if "near_misses" in added and config.synth.near_miss_probability == 0.0:
         config = override(config, synth={"near_miss_probability": HARD_PROBABILITY})
-    return override(config, train={name: value for name, value in limits.items() if value is not None})
+    given = {name: value for name, value in limits.items() if value is not None}
+    if at_most and "max_steps" in given:
+        given["max_steps"] = min(given["max_steps"], config.train.max_steps)
+    return override(config, train=given)
 
 
 def _refuse(phrases: list[str] | None, clips: Path | None, data: Path | None, voiced: bool, added: bool) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -39,9 +41,10 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
         "target_fa_per_hour": 5.0,  # what so short a training can keep to
     },
 }
+OVERDRIVEN = {"clip_db": (0.0, 36.0), "clip_probability": 0.15}  # many people's microphones are turned up too far
 TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, learns their voices by heart
     "model": {"members": 4, "spotter": True, "spotter_units": (192, 96)},  # the backbone's own upper layers
-    "synth": {"clip_db": (0.0, 36.0), "clip_probability": 0.15},  # many people's microphones are turned up too far
+    "synth": OVERDRIVEN,
     "train": {
         "frozen_layers": 2,
         "half_weights": True,
@@ -51,15 +54,25 @@ TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, 
         "hard_negatives": 0.0,
     },
 }
+TAUGHT = {  # the same where a small network learns from a larger one: it may take longer, but not all of it may learn
+    "synth": OVERDRIVEN,
+    "train": {"frozen_layers": 1, "max_steps": 800, "validate_every_steps": 400, "hard_negatives": 0.0},
+}
 WITH_TAKES = {"train": {"max_steps": 300}}  # besides, where people say it, too
+NO_REAL_SPEECH = (
+    "only synthetic speech was given, so its false accepts are measured on that alone; people will wake it more often. "
+    "With an hour of your home (wakeword record NAME --background 60), --negatives and `wakeword calibrate` mend that."
+)
 EXAMPLES_APART = 1 << 32  # between the first examples of processes that train together: more than any of them renders
 LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
 def typed(config: Config, takes: bool = False) -> Config:
-    """The configuration for a phrase that synthesizers say, and maybe people, if it begins with the backbone."""
+    """The configuration for a phrase that synthesizers say, and maybe people, if it begins with a backbone."""
     if not config.train.backbone:
         return config
+    if config.train.teacher:
+        return override(config, **TAUGHT)
     config = override(config, **TYPED)
     return override(config, **WITH_TAKES) if takes else config
 
@@ -73,8 +86,15 @@ def reporter(as_json: bool) -> Report:
     return _print_sentence
 
 
-def spoken_clips(phrases: Sequence[str], report: Report, casting: Casting = ESPEAK_ALONE) -> Path:
-    """A folder of clips made from the phrases' text by synthetic voices, in the user's cache; made once."""
+def spoken_clips(
+    phrases: Sequence[str], report: Report, casting: Casting = ESPEAK_ALONE, real_speech: bool = True
+) -> Path:
+    """A folder of clips made from the phrases' text by synthetic voices, in the user's cache; made once.
+
+    Where no real speech goes with them, it is reported what that means.
+    """
+    if not real_speech:
+        report({"event": "note", "note": NO_REAL_SPEECH})
     for phrase in phrases:
         for warning in phrase_warnings(phrase, casting.language):
             report({"event": "warning", "phrase": phrase, "warning": warning})
@@ -105,6 +125,28 @@ def open_clips(
     return opened
 
 
+@dataclass(frozen=True)
+class Material:
+    """What examples are made of: recordings, or phrases that synthesizers say; and added recordings."""
+
+    phrases: Sequence[str] | None
+    clips: Path | None
+    added: Mapping[str, Sequence[Path]]
+    casting: Casting
+    workers: int | None
+    report: Report
+
+    @cached_property
+    def folder(self) -> Path:
+        return self.clips or spoken_clips(self.phrases or [], self.report, self.casting, "negatives" in self.added)
+
+    def examples(self, config: Config) -> TrainingData:
+        """As a configuration draws them."""
+        backed = not self.clips and config.train.backbone and not config.train.teacher
+        opened = open_clips(self.folder, config, self.phrases, self.report, self.added, backed)
+        return rendered(opened, config, self.workers, self.casting)
+
+
 def rendered(clips: Clips, config: Config, workers: int | None, casting: Casting = ESPEAK_ALONE) -> TrainingData:
     """Examples rendered on the fly by `workers` processes (None: half the cores)."""
     cores, first = os.cpu_count() or 2, process_rank()[0] * EXAMPLES_APART
@@ -132,10 +174,15 @@ def pronunciations(phrases: Sequence[str], casting: Casting) -> list[list[list[i
     return said if min(len(one) for mine in said for one in mine) >= MIN_PHONES else []
 
 
-def from_dataset(folder: Path, config: Config) -> TrainingData:
-    """Examples that `wakeword synth` wrote. Raises DataError if they do not fit the configuration."""
-    if (folder / INDEX_NAME).exists():
-        return from_shards(folder, config)
+def from_dataset(folder: Path, config: Config, phrases: Sequence[str] | None = None) -> TrainingData:
+    """Examples that `wakeword synth` wrote. Raises DataError if they fit neither the configuration nor the phrases."""
+    data = from_shards(folder, config) if (folder / INDEX_NAME).exists() else _from_manifest(folder, config)
+    if phrases and sorted(phrases) != sorted(data.phrases):
+        raise DataError(f"{folder}: got examples of {data.phrases}, expected some of {list(phrases)}")
+    return data
+
+
+def _from_manifest(folder: Path, config: Config) -> TrainingData:
     clips = list(read_manifest(folder / MANIFEST_NAME))
     sides = {side: [clip for clip in clips if clip.split == side] for side in ("train", "validation")}
     phrases = sorted({event.label for clip in clips for event in clip.events if event.kind == "activate"})
@@ -163,7 +210,12 @@ def from_dataset(folder: Path, config: Config) -> TrainingData:
 
 
 def train_bundle(
-    config: Config, data: TrainingData, out: Path, report: Report, start_from: Path | None = None
+    config: Config,
+    data: TrainingData,
+    out: Path,
+    report: Report,
+    start_from: Path | None = None,
+    teacher: Bundle | None = None,
 ) -> Bundle:
     """Trains, and reports the bundle that was written. Raises what `wakeword.train.train` does.
 
@@ -171,7 +223,7 @@ def train_bundle(
     """
     if config.model.spotter and not data.pronunciations:
         config = override(config, model={"spotter": False})
-    bundle = train(config, data, out, report, start_from)
+    bundle = train(config, data, out, report, start_from, teacher)
     card = bundle.card
     report({"event": "bundle", "path": str(out), "phrases": card.phrases, "thresholds": card.thresholds})
     return bundle

@@ -1,7 +1,7 @@
 """Front ends: PCM in, feature frames out, a frame as soon as its window is full.
 
 Two of them are the same few operations with other tables: window, DFT, power, an optional mix of bins into bands, an
-optional running normalisation. `Tables` holds the numbers; torch (model.py), ONNX (export.py) and C read them from
+optional running normalisation. `Tables` holds the numbers; torch (model.py), ONNX (graph.py) and C read them from
 here, and `compute` below is the plain definition that all of them are tested against. A third one, micro.py, has no
 tables: it is fixed-point code of microWakeWord, called as a library wherever features are needed.
 """

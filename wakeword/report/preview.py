@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -17,14 +16,12 @@ from wakeword.clips import ANY_PHRASE, Event, Example
 from wakeword.config import Config
 from wakeword.files import write_bytes
 from wakeword.labels import targets
-from wakeword.report.parts import filled
+from wakeword.report.parts import base64_text, filled, mp3
 
 COLUMNS, ROWS = 720, 112  # of a picture
 RANGE_DB = 70.0
 TOP_HZ = 8000.0
 WINDOW_S = 0.025
-PLAYED_PEAK = 0.7
-MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
 def write_preview(path: str | Path, examples: Iterable[Example], config: Config, phrases: Sequence[str]) -> None:
@@ -48,7 +45,7 @@ def _card(number: int, example: Example, config: Config, phrases: Sequence[str])
     pcm, rate = to_float(example.pcm), config.audio.sample_rate_hz
     peak = float(np.abs(pcm).max())
     level = f"peak {round(20 * np.log10(peak), 1) + 0.0:g} dBFS" if peak else "silence"
-    spectrogram = _text(spectrogram_png(pcm, rate))
+    spectrogram = base64_text(spectrogram_png(pcm, rate))
     bands = "".join(_band(event, len(pcm)) for event in example.events)
     return (
         f'<article class="card"><h2>{number}<small>{escape(_background(example.recipe))}; {level}</small></h2>'
@@ -56,7 +53,7 @@ def _card(number: int, example: Example, config: Config, phrases: Sequence[str])
         f'<div class="lane"><img alt="spectrogram" src="data:image/png;base64,{spectrogram}"></div>'
         f'<div class="lane strip">{_told(example, config, phrases)}</div>'
         f'<div class="scale"><span>0 s</span><span>{len(pcm) / rate:g} s</span></div>'
-        f'<audio controls preload="none" src="data:audio/mpeg;base64,{_text(_mp3(pcm, rate))}"></audio>'
+        f'<audio controls preload="none" src="data:audio/mpeg;base64,{base64_text(mp3(pcm, rate))}"></audio>'
         f"{_events(example, rate)}</article>"
     )
 
@@ -145,20 +142,3 @@ def _effects(drawn: Mapping[str, Any]) -> list[str]:
         ),
     }
     return ["backwards"] * drawn["reversed"] + [text(drawn[name]) for name, text in words.items() if drawn[name]]
-
-
-def _mp3(pcm: np.ndarray, sample_rate_hz: int) -> bytes:
-    """At a peak of -3 dBFS, so that quiet ones can be heard, too."""
-    import soundfile
-    import soxr
-
-    peak = float(np.abs(pcm).max())
-    scaled = pcm * np.float32(PLAYED_PEAK / peak) if peak else pcm
-    rate = sample_rate_hz if sample_rate_hz in MP3_RATES_HZ else 16000
-    file = io.BytesIO()
-    soundfile.write(file, soxr.resample(scaled, sample_rate_hz, rate), rate, format="MP3")
-    return file.getvalue()
-
-
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")

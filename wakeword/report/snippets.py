@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import io
 
 import numpy as np
 
 from wakeword.audio import read_stretch
+from wakeword.report.parts import base64_text, mp3
 
 RATE_HZ = 16000
 BEFORE_S, AFTER_S = 1.6, 0.6  # around a false accept: the word ends, if there is one, shortly before the detection
@@ -31,19 +31,10 @@ def _html(pcm: np.ndarray) -> str:
     if len(pcm) < FRAME:
         return ""
     return (
-        f'<figure class="snippet"><img alt="spectrogram" src="data:image/png;base64,{_text(_spectrogram(pcm))}">'
-        f'<audio controls preload="none" src="data:audio/mpeg;base64,{_text(_mp3(pcm))}"></audio></figure>'
+        f'<figure class="snippet"><img alt="spectrogram" src="data:image/png;base64,{base64_text(_spectrogram(pcm))}">'
+        f'<audio controls preload="none" src="data:audio/mpeg;base64,{base64_text(mp3(pcm, RATE_HZ))}"></audio>'
+        "</figure>"
     )
-
-
-def _mp3(pcm: np.ndarray) -> bytes:
-    """At a peak of -3 dBFS, so that quiet ones can be heard, too."""
-    import soundfile
-
-    peak = float(np.abs(pcm).max())
-    file = io.BytesIO()
-    soundfile.write(file, pcm * np.float32(0.7 / peak) if peak else pcm, RATE_HZ, format="MP3")
-    return file.getvalue()
 
 
 def _spectrogram(pcm: np.ndarray) -> bytes:
@@ -57,7 +48,3 @@ def _spectrogram(pcm: np.ndarray) -> bytes:
     file = io.BytesIO()
     image.imsave(file, shown.T[::-1], cmap="magma", vmin=0.0, vmax=RANGE_DB, format="png")
     return file.getvalue()
-
-
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")

@@ -2,6 +2,7 @@
 
     address.py   where to listen, as the user writes it
     limits.py    what a client may cost
+    follow.py    the sound after a hit, for a client that asked for it
     sound.py     one client's stream: PCM of any format -> detections
     framing.py conversation.py wyoming.py     the Wyoming server
     guard.py live.py takes.py hits.py web.py http.py page/     the web page

@@ -9,10 +9,10 @@ from typing import Any
 from wakeword.audio import AUDIO_SUFFIXES
 from wakeword.errors import ServeError
 from wakeword.files import check_writable, writing
+from wakeword.hits import HITS, NEAR_MISSES, RIGHT, WRONG
 from wakeword.serve.sound import shown
 
-RIGHT, WRONG = "right", "wrong"
-UNSORTED = ("hits", "near_misses", ".")
+UNSORTED = (HITS, NEAR_MISSES, ".")
 KINDS = (*UNSORTED, RIGHT, WRONG)
 MOST_SHOWN = 500
 MOST_FACTS_BYTES = 1 << 14

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Takes:
     def __init__(self, folder: Path, names: dict[str, str], check: Check) -> None:
         self._folders = {phrase: folder / name for phrase, name in names.items()}
         self._check = check
+        self._one_at_a_time = threading.Lock()  # of those who choose a number: requests come from several threads
         for path in self._folders.values():
             check_writable(path / "take")
 
@@ -55,12 +57,13 @@ class Takes:
         samples = to_float(np.frombuffer(pcm, "<i2").astype(np.int16, copy=False))
         if problem := self._check(samples, rate_hz):
             return {"problem": problem}
-        taken = _takes(folder)
-        if len(taken) >= MOST_TAKES:
-            raise ServeError(f"{folder}: got {len(taken)} takes already, expected fewer than {MOST_TAKES}")
-        last = max((int(path.stem.partition("_")[2]) for path in taken), default=0)
-        path = folder / f"take_{last + 1:03d}.wav"
-        write(path, samples, rate_hz)
+        with self._one_at_a_time:
+            taken = _takes(folder)
+            if len(taken) >= MOST_TAKES:
+                raise ServeError(f"{folder}: got {len(taken)} takes already, expected fewer than {MOST_TAKES}")
+            last = max((int(path.stem.partition("_")[2]) for path in taken), default=0)
+            path = folder / f"take_{last + 1:03d}.wav"
+            write(path, samples, rate_hz)
         return {"take": path.name}
 
     def path(self, phrase: str, name: str) -> Path:

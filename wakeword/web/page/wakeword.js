@@ -18,7 +18,13 @@ export class WakeWordListener extends EventTarget {
     this.audio = audio;
   }
 
-  async start() {
+  /** Does nothing while it listens; a second call while the first is under way waits for that one. */
+  start() {
+    this.starting ??= this.started().finally(() => (this.starting = null));
+    return this.starting;
+  }
+
+  async started() {
     if (this.context) return;
     if (!navigator.mediaDevices || !window.AudioWorkletNode) {
       throw new Error("the browser gives no microphone here: open the page over https, or on localhost");
