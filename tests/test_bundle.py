@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import shutil
@@ -7,8 +8,17 @@ import numpy as np
 import pytest
 
 import wakeword
-from wakeword.bundle import CARD, FORMAT_VERSION, GRAPH, read_bundle, write_bundle
-from wakeword.errors import BundleError
+from wakeword.bundle import (
+    CARD,
+    FORMAT_VERSION,
+    GRAPH,
+    READY,
+    check_phrases,
+    check_replaceable,
+    read_bundle,
+    write_bundle,
+)
+from wakeword.errors import BundleError, FileError
 
 
 @pytest.fixture
@@ -115,3 +125,54 @@ def test_a_spotter_from_before_it_had_several_grus_is_read(copy: Path) -> None:
         "spotter.gru.0.weight_ih",
         "spotter.gru.0.bias_hh",
     }
+
+
+def test_a_bundle_that_cannot_be_written_leaves_the_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(READY / "athena_micro", tmp_path / "model")
+    bundle = read_bundle(folder)
+    parts = bundle.graph(), bundle.weights(), bundle.golden()
+    full = Path.write_bytes
+
+    def until_the_disk_is_full(path: Path, content: bytes) -> int:
+        if "golden" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return full(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", until_the_disk_is_full)
+    with pytest.raises(FileError, match="No space left"):
+        write_bundle(folder, bundle.card.model_copy(update={"phrases": ["other"]}), *parts)
+    monkeypatch.undo()
+    assert read_bundle(folder).card.phrases == ["athena"]
+    assert {path.name for path in folder.iterdir()} == {path.name for path in (READY / "athena_micro").iterdir()}
+
+
+def test_only_what_enroll_wrote_of_the_same_phrases_makes_way(tmp_path: Path) -> None:
+    check_replaceable(tmp_path / "new", ["athena"])
+    folder = shutil.copytree(READY / "athena_micro", tmp_path / "model")
+    for phrases in (["athena"], ["other"]):
+        with pytest.raises(BundleError, match="got a model there already"):
+            check_replaceable(folder, phrases)
+    card = json.loads((folder / CARD).read_text("utf-8"))
+    card["provenance"]["enrolled"] = {}
+    (folder / CARD).write_text(json.dumps(card), "utf-8")
+    check_replaceable(folder, ["athena"])
+    (folder / CARD).unlink()
+    with pytest.raises(BundleError, match="some of its files"):
+        check_replaceable(folder, ["athena"])
+
+
+@pytest.mark.parametrize(
+    ("phrases", "problem"),
+    [
+        (["x" * 201], "got one of 201 characters"),
+        ([""], "got one of 0 characters"),
+        (["hey\x07"], "can be printed"),
+        (["hey \udcff"], "can be printed"),
+        (["hey", "hey"], "expected different ones"),
+    ],
+)
+def test_a_phrase_that_no_card_may_hold_is_refused_before_any_work(phrases: list[str], problem: str) -> None:
+    with pytest.raises(BundleError, match=problem):
+        check_phrases(phrases)

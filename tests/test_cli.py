@@ -166,3 +166,9 @@ def test_info_of_a_bundle_adds_what_the_bundle_holds(tiny_bundle: Path, capsys: 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("verb", [["listen"], ["info"], ["bench"], ["train", "--config"], ["speak", "hey", "--out"]])
+def test_a_name_that_no_system_takes_is_one_line(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*verb, "a" * 300]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

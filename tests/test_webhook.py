@@ -92,3 +92,11 @@ def test_a_webhook_that_nobody_answers_is_called_once_more_at_the_end(server) ->
 def test_a_webhook_to_something_else_than_the_web_is_refused(url: str) -> None:
     with pytest.raises(WakewordError, match="--webhook: got"):
         Webhook(url, threading.Event())
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://a", "http://[::1", "http://a:99999", "http://a:b", "http://127.0.0.1/ü", "http://"]
+)
+def test_an_address_that_cannot_be_called_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(WakewordError, match="expected http://"):
+        Webhook(url, threading.Event())

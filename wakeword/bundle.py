@@ -16,6 +16,8 @@ import io
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +29,7 @@ from safetensors import SafetensorError
 
 from wakeword.config import SystemConfig
 from wakeword.errors import BundleError
-from wakeword.files import replacing, write_bytes
+from wakeword.files import replacing, write_bytes, writing
 from wakeword.halves import halved
 from wakeword.safety import check_graph, read_arrays, read_bounded
 from wakeword.sections import Section
@@ -111,7 +113,7 @@ class Bundle:
 def write_bundle(
     path: str | Path, card: Card, graph: bytes, weights: dict[str, np.ndarray], golden: tuple[np.ndarray, np.ndarray]
 ) -> Bundle:
-    """Writes a bundle into `path`, made if absent. One already there ends with the first write: its card goes first.
+    """Writes a bundle into `path`, made if absent. One already there stays until all of the new one is written.
 
     `golden` is (pcm int16 [N], probabilities float32 [T, K]). Raises FileError if a file cannot be written.
     """
@@ -120,11 +122,12 @@ def write_bundle(
     kept = {name: halved(value) for name, value in weights.items()}
     files = {GRAPH: graph, WEIGHTS: safetensors.numpy.save(kept), GOLDEN: packed.getvalue()}
     folder = Path(path)
-    (folder / CARD).unlink(missing_ok=True)
-    for name, content in files.items():
-        write_bytes(folder / name, content)
     card = card.model_copy(update={"sha256": {name: _sha256(content) for name, content in files.items()}})
-    write_bytes(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
+    files = {CARD: (card.model_dump_json(indent=2) + "\n").encode(), **files}
+    with ExitStack() as renamed, writing(folder):
+        for name, content in files.items():
+            Path(renamed.enter_context(replacing(folder / name))).write_bytes(content)
+        (folder / CARD).unlink(missing_ok=True)  # the last in is the first out: the card is renamed at the end
     return Bundle(folder, card)
 
 
@@ -141,6 +144,28 @@ def replace_card(bundle: Bundle, card: Card, graph: bytes) -> Bundle:
         Path(new_card).write_bytes(content)
         write_bytes(bundle.path / GRAPH, graph)
     return Bundle(bundle.path, card)
+
+
+def check_phrases(phrases: Sequence[str]) -> None:
+    """Raises BundleError for phrases that no card may hold, before hours of work."""
+    for phrase in phrases:
+        if not 0 < len(phrase) <= LONGEST_PHRASE:
+            raise BundleError(f"phrase: got one of {len(phrase)} characters, expected 1 to {LONGEST_PHRASE}")
+        if any(unicodedata.category(sign) in UNPRINTABLE for sign in phrase):
+            raise BundleError(f"phrase: got {phrase!a}, expected words that can be printed")
+    if len(set(phrases)) < len(phrases):
+        raise BundleError(f"phrase: got {list(phrases)}, expected different ones")
+
+
+def check_replaceable(path: str | Path, phrases: Sequence[str]) -> None:
+    """Raises BundleError if a model is in that folder, but for one that `enroll` wrote of the same phrases."""
+    folder = Path(path)
+    if not any((folder / name).exists() for name in (CARD, GRAPH, WEIGHTS, GOLDEN)):
+        return
+    found = _read_card(folder / CARD) if (folder / CARD).is_file() else None
+    if found is None or found.phrases != list(phrases) or "enrolled" not in found.provenance:
+        what = "some of its files" if found is None else f"one of {found.phrases}"
+        raise BundleError(f"{folder}: got a model there already, {what}, expected a new folder: choose another --out")
 
 
 def read_bundle(path: str | Path) -> Bundle:

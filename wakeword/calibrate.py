@@ -48,7 +48,7 @@ def calibrate(
     phrase: which of the bundle's (default: the first). Raises DataError if the recordings are too short to hold a
     single event at that rate (1 / target hours), if none can be used, or if no threshold keeps to the target.
     """
-    if not target_fa_per_hour > 0:
+    if not 0 < target_fa_per_hour < float("inf"):
         raise DataError(f"target_fa_per_hour: got {target_fa_per_hour}, expected a positive number")
     column = column_of(ww, phrase)
     curve, stream = Ear(ww, column, progress=progress).hear_negatives(all_recordings(negatives), False)

@@ -111,7 +111,7 @@ def load_config(name_or_path: str | Path) -> Config:
     text, origin = _read(name_or_path)
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of a TOMLDecodeError, of numbers that are too long, of depth
         raise ConfigError(f"{origin}: not valid TOML: {error}") from None
     return parse_config(values, origin)
 

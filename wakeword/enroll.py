@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wakeword.backbone import Backbone
-from wakeword.bundle import Bundle, Card, write_bundle
+from wakeword.bundle import Bundle, Card, check_replaceable, write_bundle
 from wakeword.config import Config, SystemConfig, override
 from wakeword.errors import DataError
 from wakeword.export import export
@@ -32,9 +32,10 @@ def enroll(
 
     `phrase_s` is how long each usually takes. The threshold is not this phrase's own: it is what phrases of as many
     phones as its shortest pronunciation, which lets most through, needed on the speech that the backbone was measured
-    with. Raises DataError for a phrase of under three sounds or a rate outside of what was measured, ConfigError for a
-    configuration of another network.
+    with. Raises DataError for a phrase of under three sounds or a rate outside of what was measured, BundleError if
+    another model is in `out`, ConfigError for a configuration of another network.
     """
+    check_replaceable(out, phrases)
     paths = Paths.of(pronunciations)
     counts = [int(paths.counts[paths.phrase == k].min()) for k in range(len(phrases))]
     listening = override(config, detector={"smoothing_steps": SMOOTHING_STEPS})

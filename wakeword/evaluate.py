@@ -36,6 +36,8 @@ DISTANCES_M = (1.0, 2.0, 4.0)
 OTHER_TARGETS_PER_HOUR = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 Responses = Callable[[float, int, int], np.ndarray]
 
+MOST_SNR_DB = 200.0  # either way; what is further apart nobody hears
+
 
 def evaluate(
     ww: WakeWord,
@@ -242,6 +244,8 @@ def _refuse_options(
         raise DataError(f"target_fa_per_hour: got {target_fa_per_hour}, expected a positive number")
     if (noise is None) != (snr_db is None):
         raise DataError(f"noise and snr_db: got {noise} and {snr_db}, expected both or neither")
+    if snr_db is not None and not abs(snr_db) <= MOST_SNR_DB:
+        raise DataError(f"snr_db: got {snr_db}, expected -{MOST_SNR_DB:g} to {MOST_SNR_DB:g}")
     if noisy_negatives and noise is None:
         raise DataError("noisy_negatives: got it without noise, expected a folder of noise to hear them in")
 

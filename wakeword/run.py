@@ -185,7 +185,7 @@ class Run(ABC, Generic[Batch]):
         if not self.path.exists():
             return {}
         groups, facts = checkpoint.load(self.path)
-        if facts["identity"] != self.identity:
+        if facts.get("identity") != self.identity:
             raise DataError(f"{self.out}: holds a run with another configuration or other clips: choose another --out")
         self.model.load_state_dict(groups["model"])
         self.average.load_state_dict(groups["average"])

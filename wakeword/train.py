@@ -16,7 +16,7 @@ from torch import Tensor
 from wakeword import checkpoint
 from wakeword.backbone import load_backbone, packaged_backbone
 from wakeword.batches import Batch, TrainingData, batches
-from wakeword.bundle import Bundle, Card, read_bundle, write_bundle
+from wakeword.bundle import Bundle, Card, check_replaceable, read_bundle, write_bundle
 from wakeword.clips import Example, PhraseLengths
 from wakeword.config import Config, SystemConfig
 from wakeword.errors import DataError
@@ -46,9 +46,11 @@ def train(
     `teacher`: a bundle of the same phrases, whose probabilities are learned instead of the labels (see `teacher`).
     `report` is called with one dict for every few steps ("step") and every validation ("validation"). Started by
     torchrun, all processes train one network together, each on its GPU if there is one; the first writes and reports.
-    Raises FileError if `out` cannot be written or another run is writing it, DataError if it holds a run with another
-    configuration or other clips, or if training diverges.
+    Raises FileError if `out` cannot be written or another run is writing it, BundleError if another model is in it,
+    DataError if it holds a run with another configuration or other clips, or if training diverges.
     """
+    if not (Path(out) / CHECKPOINT).exists():
+        check_replaceable(out, data.phrases)
     with locked_by_first(Path(out) / "training"):
         run = WakeRun(config, data, Path(out), start_from, teacher)
         run.to_its_end(report)

@@ -29,9 +29,13 @@ class Webhook:
     """
 
     def __init__(self, url: str, closing: Event, retry_after_s: tuple[float, ...] = RETRY_AFTER_S) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise WakewordError(f"--webhook: got {url!r}, expected http://... or https://...")
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and parts.hostname and url.isascii() and parts.port != 0
+        except ValueError:  # of brackets, of a port
+            usable = False
+        if not usable:
+            raise WakewordError(f"--webhook: got {url!a}, expected http://... or https://... in ASCII")
         self._url, self._closing, self._retry_after_s = url, closing, retry_after_s
         self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # the rest may hold a password or a token
         self._opener = build_opener(_NoRedirect)

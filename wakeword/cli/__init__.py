@@ -80,10 +80,12 @@ def main(arguments: list[str] | None = None) -> int:
         _abandon_stdout()
         return 1
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOSPC:
+            _abandon_stdout()
+            return _complain(f"{error.filename or 'output'}: cannot be written: {error.strerror}")
+        if error.filename is None:
             raise
-        _abandon_stdout()
-        return _complain(f"{error.filename or 'output'}: cannot be written: {error.strerror}")
+        return _complain(f"{error.filename}: {(error.strerror or str(error)).lower()}")
 
 
 def _run(arguments: list[str]) -> int:

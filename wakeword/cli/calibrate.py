@@ -51,8 +51,9 @@ def command(
 def _recalibrated(card: Card, found: Calibration, facts: dict[str, Any]) -> Card:
     thresholds = list(card.thresholds)
     thresholds[card.phrases.index(found.phrase)] = found.after.threshold
-    earlier = card.provenance.get("calibration", {})
-    provenance = {**card.provenance, "calibration": {**earlier, found.phrase: facts}}
+    earlier = card.provenance.get("calibration")
+    known = earlier if isinstance(earlier, dict) else {}
+    provenance = {**card.provenance, "calibration": {**known, found.phrase: facts}}
     return card.model_copy(update={"thresholds": thresholds, "provenance": provenance})
 
 

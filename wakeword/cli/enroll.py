@@ -20,19 +20,23 @@ def command(
     """Listen for a phrase by its sounds alone: ready at once. `wakeword train` makes a better model in minutes."""
     from synth.spoken import phrase_warnings, reading
     from wakeword.backbone import load_backbone
+    from wakeword.bundle import CARD, check_phrases, check_replaceable
     from wakeword.cli.training import reporter
     from wakeword.config import load_config
     from wakeword.enroll import enroll
-    from wakeword.files import folder_name
+    from wakeword.files import check_writable, folder_name
     from wakeword.phones import phones
 
+    check_phrases(phrases)
+    out = out or Path("models") / folder_name(" ".join(phrases))
+    check_replaceable(out, phrases)
+    check_writable(out / CARD)
     report = reporter(as_json)
     for phrase in phrases:
         for warning in phrase_warnings(phrase, lang):
             report({"event": "warning", "phrase": phrase, "warning": warning})
     said = [reading(phrase, lang, [other for other in phrases if other != phrase]) for phrase in phrases]
     paths = [sorted({tuple(phones(ipa, lang == "en")) for ipa in one.ipa}) for one in said]
-    out = out or Path("models") / folder_name(" ".join(phrases))
     lengths = [one.seconds for one in said]
     bundle = enroll(phrases, paths, lengths, load_backbone(), load_config("backbone"), out, target_fa_per_hour)
     card = bundle.card

@@ -163,6 +163,6 @@ def parse_thresholds(given: list[str] | None) -> float | dict[str, float] | None
         values = {phrase: float(number) for phrase, _, number in parts}
     except ValueError:
         raise WakewordError(f"--threshold: got {' '.join(given)!r}, expected a number or PHRASE=NUMBER") from None
-    if "" in values and len(given) > 1:
+    if len(values) < len(given) or ("" in values and (len(given) > 1 or given[0].startswith("="))):
         raise WakewordError(f"--threshold: got {' '.join(given)!r}, expected one number, or PHRASE=NUMBER for each")
     return values.get("", values)

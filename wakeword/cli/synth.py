@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LISTED_FILES = 10  # of those that were skipped; dataset.json has them all
 PAGE_NAME = "preview.html"
 
+MOST_HOURS = 10_000_000  # of a dataset
+
 
 def command(
     config: Annotated[str, typer.Argument(help="A .toml file, or the name of a packaged configuration.")],
@@ -70,8 +72,8 @@ def _settings(name: str, examples: int | None, hours: float | None, preview: int
     if sum(value is not None for value in (examples, hours, preview)) > 1:
         raise DataError("synth: got several of --examples, --hours and --preview, expected one of them")
     settings = load_config(name)
-    if hours is not None and not (math.isfinite(hours) and hours > 0.0):
-        raise DataError(f"--hours: got {hours:g}, expected more than 0")
+    if hours is not None and not 0.0 < hours <= MOST_HOURS:
+        raise DataError(f"--hours: got {hours:g}, expected more than 0 and at most {MOST_HOURS:,}")
     if hours:
         examples = max(2, math.ceil(hours * 3600.0 / settings.audio.example_s))  # one for each side
     return override(settings, synth={"examples": examples}) if examples else settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wakeword.bundle import read_bundle
+from wakeword.bundle import check_phrases, read_bundle
 from wakeword.cli.options import (
     Backgrounds,
     HardNegatives,
@@ -65,6 +65,7 @@ def command(
     """
     from wakeword.cli.training import Material, from_dataset, reporter, train_bundle
 
+    check_phrases(phrases or [])
     missed = [folder for one in hard_negatives or [] for folder in wrong_hits(one)]
     added = _added(activates=takes, negatives=negatives, near_misses=missed, backgrounds=backgrounds, rooms=rooms)
     _refuse(phrases, clips, data, bool(voice or spelling) or lang != "en", bool(added))

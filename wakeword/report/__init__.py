@@ -31,6 +31,6 @@ def write_report(
     page = render_page(evaluation, det_svg(evaluation), about, provenance)
     content = json.dumps({**about, **evaluation.to_dict()}, indent=1, allow_nan=False)
     write_bytes(folder / PNG_NAME, det_png(evaluation))
-    write_bytes(folder / JSON_NAME, content.encode())
-    write_bytes(folder / PAGE_NAME, page.encode())
+    write_bytes(folder / JSON_NAME, content.encode(errors="backslashreplace"))
+    write_bytes(folder / PAGE_NAME, page.encode(errors="backslashreplace"))
     return folder / PAGE_NAME

@@ -38,7 +38,7 @@ def write_preview(path: str | Path, examples: Iterable[Example], config: Config,
         top_hz=f"{min(TOP_HZ, config.audio.sample_rate_hz / 2) / 1000:g}",
         cards="".join(cards),
     )
-    write_bytes(path, page.encode())
+    write_bytes(path, page.encode(errors="backslashreplace"))
 
 
 def _card(number: int, example: Example, config: Config, phrases: Sequence[str]) -> str:
