@@ -76,9 +76,9 @@ def test_training_learns_and_its_bundle_detects(tmp_path: Path) -> None:
     assert 20800 / RATE_HZ - EARLY_S < heard[0].end_s < 20800 / RATE_HZ + 0.4
 
 
-@pytest.mark.parametrize("hard_negatives", [0.0, 0.5])
-def test_a_run_cut_in_two_ends_with_the_same_weights(hard_negatives: float, tmp_path: Path) -> None:
-    config = tiny(max_steps=12, validate_every_steps=4, hard_negatives=hard_negatives)
+@pytest.mark.parametrize(("hard_negatives", "carried"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5)])
+def test_a_run_cut_in_two_ends_with_the_same_weights(hard_negatives: float, carried: float, tmp_path: Path) -> None:
+    config = tiny(max_steps=12, validate_every_steps=4, hard_negatives=hard_negatives, carried=carried)
     train(config, chirps(config), tmp_path / "whole")
     run = WakeRun(config, chirps(config), tmp_path / "cut")
     for _ in range(6):
@@ -94,12 +94,24 @@ def test_a_run_cut_in_two_ends_with_the_same_weights(hard_negatives: float, tmp_
         np.testing.assert_array_equal(cut[name], value)
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_examples_begin_with_what_others_ended_with(share: float, tmp_path: Path) -> None:
+    config = tiny(max_steps=2, carried=share)
+    run = WakeRun(config, chirps(config), tmp_path)
+    assert not any(gru.any() for gru in run._begun(config.train.batch_size).gru), "nothing was heard yet"
+    run.train_step(next(run.batches()))
+    begun = run._begun(config.train.batch_size).gru
+    for gru, ended in zip(begun, run.ended, strict=True):
+        rows, known = ({tuple(row.tolist()) for row in one[0]} for one in (gru, ended))
+        assert rows == (known if share else {(0.0,) * ended.shape[2]})
+
+
 def test_members_learn_alone_and_say_their_mean(tmp_path: Path) -> None:
     config = override(tiny(max_steps=6, validate_every_steps=3, frozen_layers=1), model={"members": 3})
     run = WakeRun(config, chirps(config), tmp_path)
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     batch = next(run.batches())
-    alone = run.model.eval().each(batch.pcm, run.model.empty_state(len(batch.pcm)))
+    alone, _ = run.model.eval().each(batch.pcm, run.model.empty_state(len(batch.pcm)))
     together, _ = run.model(batch.pcm, run.model.empty_state(len(batch.pcm)))
     torch.testing.assert_close(alone.mean(dim=0), together)
     assert (alone[0] != alone[1]).any()

@@ -149,9 +149,14 @@ class WakeModel(nn.Module):
         path, spot = self.spotter(x, state.spot)
         return (logits + WEIGHT * path) / (1.0 + WEIGHT), after._replace(spot=spot)
 
-    def each(self, pcm: Tensor, state: State) -> Tensor:
-        """pcm float32 [B, N] in -1..1 -> each member's logits [M, B, T, K], whatever a spotter thinks of them."""
-        return self._members(self._below(pcm, state)[0], state)[0]
+    def each(self, pcm: Tensor, state: State) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """pcm float32 [B, N] in -1..1 -> each member's logits [M, B, T, K], whatever a spotter thinks of them.
+
+        And what the GRUs carry on, as `State.gru`.
+        """
+        x, after = self._below(pcm, state)
+        said, last = self._members(x, state)
+        return said, (*after.gru, *last)
 
     def _below(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
         """Up to what the last layer hears, [B, T, I], and the next state of all that."""

@@ -94,6 +94,10 @@ class Run(ABC, Generic[Batch]):
         """What else of JSON a checkpoint has to hold; `restore` is where it comes back."""
         return {}
 
+    def more_tensors(self) -> dict[str, Tensor]:
+        """What else of tensors it has to hold; it comes back there, too."""
+        return {}
+
     def finished(self) -> bool:
         limits = self.config.train
         spent = limits.max_minutes is not None and self.progress.elapsed_s >= 60 * limits.max_minutes
@@ -176,14 +180,15 @@ class Run(ABC, Generic[Batch]):
             "best": self.best.state_dict(),
             "optimizer": checkpoint.optimizer_tensors(self.optimizer),
             "random": {"torch": torch.get_rng_state()},
+            "more": self.more_tensors(),
         }
         facts = {"identity": self.identity, "progress": vars(self.progress), **self.more_facts()}
         checkpoint.save(self.path, groups, facts)
 
-    def restore(self) -> dict[str, Any]:
-        """Goes on from the last checkpoint, and returns its facts; empty if there is none."""
+    def restore(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Goes on from the last checkpoint, and returns its facts and further tensors; nothing if there is none."""
         if not self.path.exists():
-            return {}
+            return {}, {}
         groups, facts = checkpoint.load(self.path)
         if facts.get("identity") != self.identity:
             raise DataError(f"{self.out}: holds a run with another configuration or other clips: choose another --out")
@@ -193,7 +198,7 @@ class Run(ABC, Generic[Batch]):
         checkpoint.restore_optimizer(self.optimizer, groups.get("optimizer", {}))
         torch.set_rng_state(groups["random"]["torch"])
         self.progress = Progress(**facts["progress"])
-        return facts
+        return facts, groups.get("more", {})
 
     def _statistics(self) -> Iterator[Tensor]:
         """Of the batch norms that learn. What else a network holds is the same everywhere, and no mean may round it."""

@@ -16,6 +16,8 @@ from wakeword.errors import DataError
 from wakeword.model import model_from_weights
 from wakeword.path import Paths
 
+TEMPERATURE = 3.0  # log-odds are divided by it: how unlike the phrase a sound is is learned, too
+
 
 class Teacher:
     """A bundle's network, for a student of another configuration."""
@@ -43,7 +45,7 @@ class Teacher:
     def loss(self, pcm: Tensor, logits: Tensor) -> Tensor:
         """Mean binary cross-entropy of a student's logits [B, T, K] for pcm [B, N] to what the teacher says."""
         with torch.no_grad():
-            said = torch.sigmoid(self._model(pcm, self._model.empty_state(len(pcm)))[0])
+            said = torch.sigmoid(self._model(pcm, self._model.empty_state(len(pcm)))[0] / TEMPERATURE)
         first, last = max(self._first, 0), min(self._first + logits.shape[1], said.shape[1])
-        own = logits[:, first - self._first : last - self._first]
-        return nn.functional.binary_cross_entropy_with_logits(own, said[:, first:last])
+        own = logits[:, first - self._first : last - self._first] / TEMPERATURE
+        return TEMPERATURE * nn.functional.binary_cross_entropy_with_logits(own, said[:, first:last])

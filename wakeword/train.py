@@ -22,7 +22,7 @@ from wakeword.config import Config, SystemConfig
 from wakeword.errors import DataError
 from wakeword.export import export
 from wakeword.hardness import Hardness
-from wakeword.model import WakeModel, weighted_loss
+from wakeword.model import State, WakeModel, weighted_loss
 from wakeword.path import Paths
 from wakeword.run import CHECKPOINT, Report, Run, run_identity
 from wakeword.sections import DetectorConfig
@@ -83,7 +83,8 @@ class WakeRun(Run[Batch]):
         self.teacher = Teacher(teacher, data.phrases, config).to(self.team.device) if teacher else None
         learned_from = [self.teacher.name] if self.teacher else []
         self.identity = run_identity(config, data.phrases, data.provenance, self.start_from, *learned_from)
-        facts = self.restore()
+        facts, carried = self.restore()
+        self.ended = tuple(carried[name].to(self.team.device) for name in sorted(carried))
         self.hardness, self.times = Hardness(facts.get("peaks")), facts.get("times", {})
 
     def batches(self) -> Iterator[Batch]:
@@ -92,13 +93,28 @@ class WakeRun(Run[Batch]):
         return batches(examples, self.config, self.data.phrases)
 
     def loss(self, batch: Batch) -> Tensor:
-        said = self.model.each(batch.pcm, self.model.empty_state(len(batch.pcm)))
+        said, ended = self.model.each(batch.pcm, self._begun(len(batch.pcm)))
+        self.ended = tuple(gru.detach() for gru in ended)
         wrong = torch.sigmoid(said.detach().mean(dim=0)) * batch.weight * (1.0 - batch.target)
         self.hardness.observe(batch.events, wrong.amax(dim=2).cpu().numpy(), self.config)
         if self.teacher:
             return torch.stack([self.teacher.loss(batch.pcm, one) for one in said]).mean()
         how_much = self.config.train.positive_weight
         return torch.stack([weighted_loss(one, batch.target, batch.weight, how_much) for one in said]).mean()
+
+    def _begun(self, count: int) -> State:
+        """The state that examples begin with: nothing, or, for `train.carried` of them, what others ended with.
+
+        A device hears for days, and the GRUs of a small network may get to where six seconds never bring them.
+        """
+        state, share = self.model.empty_state(count), self.config.train.carried
+        if not share or not self.ended or self.ended[0].shape[1] != count:
+            return state
+        others, kept = torch.randperm(count), (torch.rand(1, count, 1) < share).to(self.team.device)
+        return state._replace(gru=tuple(gru[:, others] * kept for gru in self.ended))
+
+    def more_tensors(self) -> dict[str, Tensor]:
+        return {f"ended{number:02}": gru for number, gru in enumerate(self.ended)} if self.config.train.carried else {}
 
     def criterion(self, model: WakeModel) -> tuple[tuple[float, float], dict[str, Any]]:
         if not self.held_out:

@@ -65,7 +65,6 @@ def command(
     """
     from wakeword.cli.training import Material, from_dataset, reporter, train_bundle
 
-    check_phrases(phrases or [])
     missed = [folder for one in hard_negatives or [] for folder in wrong_hits(one)]
     added = _added(activates=takes, negatives=negatives, near_misses=missed, backgrounds=backgrounds, rooms=rooms)
     _refuse(phrases, clips, data, bool(voice or spelling) or lang != "en", bool(added))
@@ -105,6 +104,7 @@ def _settings(
 
 
 def _refuse(phrases: list[str] | None, clips: Path | None, data: Path | None, voiced: bool, added: bool) -> None:
+    check_phrases(phrases or [])
     if not phrases and clips is None and data is None:
         raise DataError("train: got neither a phrase nor --clips nor --data, expected one of them")
     if clips and data:
