@@ -56,7 +56,7 @@ TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, 
 }
 TAUGHT = {  # the same where a small network learns from a larger one: it may take longer, but not all of it may learn
     "synth": OVERDRIVEN,
-    "train": {"frozen_layers": 1, "max_steps": 800, "validate_every_steps": 400, "hard_negatives": 0.0},
+    "train": {"frozen_layers": 1, "max_steps": 1600, "validate_every_steps": 400, "hard_negatives": 0.0},
 }
 WITH_TAKES = {"train": {"max_steps": 300}}  # besides, where people say it, too
 NO_REAL_SPEECH = (
