@@ -18,6 +18,7 @@ ENVELOPE_QUEFRENCY_S = 0.002  # shorter than the pitch period of any voice but a
 MAX_ENVELOPE_GAIN = 4.0  # nepers, 35 dB: what a formant that moves needs, and no more
 PART_S = (0.1, 0.35)  # of scrambled speech: about a syllable
 RESPONSE_S, RESPONSES_A_BLOCK = 0.064, 4  # of a filter; a transform of it and a block stays in a core's own cache
+RECURSION_S = 2.0  # shorter sounds are filtered sample by sample
 LATEST_PEAK_S = 0.002  # of an impulse response, after the impulse
 LOW_SHELF_HZ, BELL_HZ, HIGH_SHELF_HZ = 300.0, 1500.0, 4000.0
 
@@ -152,16 +153,24 @@ def filtered(pcm: np.ndarray, sample_rate_hz: int, effects: Sequence[Filter | Ba
     """float32 [N] through several of these, one after the other, in one pass over the samples -> float32 [N].
 
     A filter is late by as much as its impulse response takes to its peak; the output is early by so much, so that a
-    click comes out at the sample at which it went in. By FFT, in half the time that the recursion would take: what is
-    left out of the response of a high-pass at 50 Hz lies below -100 dB.
+    click comes out at the sample at which it went in. A word goes through the recursion. Longer sounds go through FFTs,
+    in half the time; what is left out of the response of a high-pass at 50 Hz lies below -100 dB.
     """
     from scipy import signal
 
+    sections = np.concatenate([effect.sections(sample_rate_hz) for effect in effects])
     impulse = np.zeros(round(RESPONSE_S * sample_rate_hz), np.float32)
     impulse[0] = 1.0
-    response = signal.sosfilt(np.concatenate([effect.sections(sample_rate_hz) for effect in effects]), impulse)
-    late = int(np.abs(response[: round(LATEST_PEAK_S * sample_rate_hz)]).argmax())
+    if len(pcm) < RECURSION_S * sample_rate_hz:
+        late = _late(signal.sosfilt(sections, impulse[: round(LATEST_PEAK_S * sample_rate_hz)]), sample_rate_hz)
+        return signal.sosfilt(sections, np.concatenate([pcm, np.zeros(late, np.float32)]))[late:]
+    response = signal.sosfilt(sections, impulse)
+    late = _late(response, sample_rate_hz)
     return Response(response, [RESPONSES_A_BLOCK * len(response)]).apply(pcm)[late : late + len(pcm)]
+
+
+def _late(response: np.ndarray, sample_rate_hz: int) -> int:
+    return int(np.abs(response[: round(LATEST_PEAK_S * sample_rate_hz)]).argmax())
 
 
 class Scramble(Section):
