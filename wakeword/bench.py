@@ -37,7 +37,7 @@ print(resident_megabytes())
 def measured(bundle: str | Path, seconds: float = 20.0, rounds: int = 3) -> dict[str, Any]:
     """Figures of one bundle by name: `rtf_20ms` and `rtf_80ms`, shares of real time; those of `fresh_process`; latency.
 
-    It takes about `seconds` * `rounds` / 200. Raises BundleError for what is no bundle.
+    Raises BundleError for what is no bundle.
     """
     ratios = {ms: timed({"": feeder(bundle, seconds)}, ms, seconds, rounds)[""] for ms in CHUNKS_MS}
     found = {f"rtf_{ms}ms": round(ratio, 6) for ms, ratio in ratios.items()}
@@ -74,7 +74,8 @@ def timed(feeders: Mapping[str, Feed], chunk_ms: int, seconds: float, rounds: in
 def fresh_process(bundle: Path) -> dict[str, float]:
     """Of a process that does nothing but listen: seconds from its start to its first probability, and its memory."""
     command, begin_s = [sys.executable, "-c", FRESH, str(bundle.resolve())], time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    package = Path(__file__).parent.parent  # so that the listener is this one, whichever is installed
+    with subprocess.Popen(command, cwd=package, stdout=subprocess.PIPE, text=True) as process:
         if process.stdout.readline().strip() != "scored":
             raise BundleError(f"{bundle}: a listener in a process of its own gave no score, expected one")
         first_s = time.perf_counter() - begin_s

@@ -149,10 +149,9 @@ def replace_card(bundle: Bundle, card: Card, graph: bytes) -> Bundle:
 def check_phrases(phrases: Sequence[str]) -> None:
     """Raises BundleError for phrases that no card may hold, before hours of work."""
     for phrase in phrases:
-        if not 0 < len(phrase) <= LONGEST_PHRASE:
-            raise BundleError(f"phrase: got one of {len(phrase)} characters, expected 1 to {LONGEST_PHRASE}")
-        if any(unicodedata.category(sign) in UNPRINTABLE for sign in phrase):
-            raise BundleError(f"phrase: got {phrase!a}, expected words that can be printed")
+        if not _may_be_held(phrase):
+            got = f"one of {len(phrase)} characters, {phrase[:40]!a}"
+            raise BundleError(f"phrase: got {got}, expected 1 to {LONGEST_PHRASE} that can be printed")
     if len(set(phrases)) < len(phrases):
         raise BundleError(f"phrase: got {list(phrases)}, expected different ones")
 
@@ -222,7 +221,7 @@ def _check_sizes(card: Card, path: Path) -> None:
     """What is right in form, and yet nothing that anybody has trained: it would fill the memory, or the terminal."""
     config, rate_hz = card.config, card.config.audio.sample_rate_hz
     for phrase in card.phrases:
-        if not 0 < len(phrase) <= LONGEST_PHRASE or any(unicodedata.category(c) in UNPRINTABLE for c in phrase):
+        if not _may_be_held(phrase):
             raise BundleError(f"{path}: damaged: got a phrase {phrase[:40]!a}, expected words that can be printed")
     if len(card.phrases) > MOST_PHRASES:
         raise BundleError(f"{path}: damaged: got {len(card.phrases)} phrases, expected at most {MOST_PHRASES}")
@@ -231,6 +230,11 @@ def _check_sizes(card: Card, path: Path) -> None:
     if max(config.step_samples, config.receptive_samples) > LONGEST_S * rate_hz:
         longest = max(config.step_samples, config.receptive_samples)
         raise BundleError(f"{path}: damaged: an output takes {longest} samples, expected at most {LONGEST_S:g} s")
+
+
+def _may_be_held(phrase: str) -> bool:
+    """Whether a card may hold it: neither endless nor of signs that do things to a terminal."""
+    return 0 < len(phrase) <= LONGEST_PHRASE and not any(unicodedata.category(c) in UNPRINTABLE for c in phrase)
 
 
 def _sha256(content: bytes) -> str:

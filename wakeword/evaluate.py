@@ -34,9 +34,8 @@ OTHER_SNRS_DB = (20.0, 10.0, 5.0, 0.0, -5.0)
 LEVELS_DBFS = (-20.0, -30.0, -40.0, -50.0)
 DISTANCES_M = (1.0, 2.0, 4.0)
 OTHER_TARGETS_PER_HOUR = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
-Responses = Callable[[float, int, int], np.ndarray]
-
 MOST_SNR_DB = 200.0  # either way; what is further apart nobody hears
+Responses = Callable[[float, int, int], np.ndarray]
 
 
 def evaluate(

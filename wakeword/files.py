@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -100,10 +100,19 @@ def folder_names(phrases: Sequence[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for phrase in dict.fromkeys(phrases):
-        taken, stem = {name.lower() for name in names.values()}, folder_name(phrase)
-        free = (f"{stem}_{number}" if number > 1 else stem for number in count(1))
-        names[phrase] = next(name for name in free if name.lower() not in taken)
+        names[phrase] = numbered(folder_name(phrase), names.values())
     return names
+
+
+def numbered(name: str, taken: Iterable[str]) -> str:
+    """The name itself, or with the first number from 2 on that makes it another one, whatever the case.
+
+    >>> numbered("hey", []), numbered("hey", ["Hey", "hey_2"])
+    ('hey', 'hey_3')
+    """
+    known = {one.lower() for one in taken}
+    free = (f"{name}_{number}" if number > 1 else name for number in count(1))
+    return next(one for one in free if one.lower() not in known)
 
 
 def _lock(descriptor: int) -> None:

@@ -137,11 +137,15 @@ class EspeakEngine:
 
     def _choose(self, voice: str) -> None:
         self._check_voice(voice)
-        self._library.espeak_SetVoiceByName(voice.encode())
+        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise self._no_such(voice)
 
     def _check_voice(self, voice: str) -> None:
         if voice not in self._names:
-            raise DataError(f"espeak: got voice {voice!r}, expected one of this engine's {len(self._names)}")
+            raise self._no_such(voice)
+
+    def _no_such(self, voice: str) -> DataError:
+        return DataError(f"espeak: got voice {voice!r}, expected one of this engine's {len(self._names)}")
 
     def _collect(self, samples: ctypes._Pointer, count: int, _events: int | None) -> int:
         if samples and count > 0:

@@ -53,7 +53,10 @@ def every_voice() -> list[str]:
 
 
 def checked_names(names: Sequence[str] | None) -> list[str]:
-    """espeak would speak an unknown variant as the plain accent, and one speaker would pass for two."""
+    """The names themselves; without any, the English voices. Raises DataError for one that is not known.
+
+    espeak would speak an unknown variant as the plain accent, and one speaker would pass for two.
+    """
     known = set(every_voice())
     unknown = [name for name in names or () if name not in known]
     if unknown:
@@ -62,10 +65,12 @@ def checked_names(names: Sequence[str] | None) -> list[str]:
 
 
 def languages() -> list[str]:
+    """espeak's names of all languages and their varieties."""
     return sorted(path.name.lower() for path in (installed_data() / "lang").rglob("*") if path.is_file())
 
 
 def package_folder() -> Path:
+    """That of espeakng-loader. Raises MissingExtraError without it."""
     found = importlib.util.find_spec("espeakng_loader")
     if found is None or found.origin is None:
         raise MissingExtraError("speaking with espeak", "espeakng-loader", "espeak")
@@ -73,10 +78,12 @@ def package_folder() -> Path:
 
 
 def installed_data() -> Path:
+    """Its copy of espeak-ng-data."""
     return package_folder() / "espeak-ng-data"
 
 
 def library_path() -> Path:
+    """The shared library."""
     import espeakng_loader
 
     return Path(espeakng_loader.get_library_path())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -55,12 +56,13 @@ class Reader:
         if self._process is None:
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, self._data],
+                [sys.executable, "-P", "-m", __name__, self._data],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
                 text=True,
                 encoding="utf-8",
+                start_new_session=True,  # a terminal's Ctrl-C is for who asks
             )
         try:
             self._process.stdin.write(question + "\n")
@@ -82,6 +84,7 @@ def _answers(data: str) -> None:
     from synth.voices.espeak import EspeakEngine, EspeakParams
     from synth.voices.espeak_data import every_voice
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as above, on Windows
     engine = EspeakEngine(data or None, every_voice())
     engine.speak("a", EspeakParams(voice="en"))  # until it has spoken, it spells [[phonemes]]
     sys.stdin.reconfigure(encoding="utf-8")

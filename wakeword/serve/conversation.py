@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from wyoming.wake import Detect, Detection, NotDetected
 
 from wakeword import __version__
 from wakeword.detector import Detection as Heard
+from wakeword.files import numbered
 from wakeword.serve.sound import ClientStream, Format, shown
 from wakeword.stream import WakeWord
 
@@ -32,8 +32,7 @@ def model_names(phrases: list[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for phrase in dict.fromkeys(phrases):
         stem = re.sub(r"\W+", "_", phrase.lower()).strip("_") or "word"
-        free = (f"{stem}_{number}" if number > 1 else stem for number in itertools.count(1))
-        names[next(name for name in free if name not in names)] = phrase
+        names[numbered(stem, names)] = phrase
     return names
 
 
