@@ -221,6 +221,8 @@ def test_the_verb_reads_a_pipe(tiny_bundle: Path) -> None:
         (["--wav", "missing.wav", "--min-level", "3"], "minimum level: got 3 dBFS"),
         (["--wav", "missing.wav", "--exec", "no-such-program"], "--exec: got 'no-such-program'"),
         (["--wav", "missing.wav", "--pause-while-exec"], "--pause-while-exec: got it without --exec"),
+        (["--wav", "missing.wav", "--save-hits-mb", "9"], "--save-hits-mb: got it without --save-hits"),
+        (["--wav", "missing.wav", "--pre-roll", "1"], "--pre-roll: got it without --pipe-command"),
         (["--wav", "missing.wav", "--webhook", "ftp://a"], "--webhook: got 'ftp://a'"),
         (
             ["--wav", "missing.wav", "--pipe-command", "cat", "--pre-roll", "60"],

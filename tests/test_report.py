@@ -90,3 +90,8 @@ def test_the_page_says_what_the_model_was_trained_on_and_draws_how_it_went() -> 
     heights = [float(point.split(",")[1]) for point in re.search(r'points="([^"]+)"', html)[1].split()]
     assert heights[0] < heights[2] < heights[1]  # the page counts from above: the highest loss is on top
     assert training_html({}) == ""
+
+
+@pytest.mark.parametrize("training", ["long", {"history": 3}, {"history": [{"loss": "low"}] * 2}, {"elapsed_s": "x"}])
+def test_a_provenance_of_another_form_has_nothing_to_show(training: object) -> None:
+    assert training_html({"training": training, "sources": ["set (CC0)"]}) == ""

@@ -37,6 +37,9 @@ from wakeword.cli.options import (
 )
 from wakeword.errors import WakewordError
 
+# Options that mean something only beside another one.
+BESIDE = {"save_hits_mb": "save_hits", **dict.fromkeys(("pre_roll", "max_s", "end_silence"), "pipe_command")}
+
 if TYPE_CHECKING:
     from wakeword.detector import Detection
     from wakeword.listener import Listener
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 
 def command(
+    context: typer.Context,
     bundles: Bundles = None,
     wav: Annotated[Path | None, typer.Option(help="Listen to this recording (any common format).")] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Listen to raw 16-bit PCM, or WAV, from a pipe.")] = False,
@@ -76,6 +80,7 @@ def command(
         _print_devices(as_json)
         return
     _check_choice(wav, stdin, rate, device, chime_out)
+    _check_beside(context)
     rule = {"smoothing_steps": smoothing, "patience_steps": patience, "refractory_s": refractory, "rearm_ratio": rearm}
     ww = _load(bundles, threshold, **rule, min_level_dbfs=min_level, vad_threshold=vad)
     wishes = Wishes(exec_line, pause_while_exec, webhook, save_hits, save_hits_mb, pipe_command, chime)
@@ -127,6 +132,14 @@ def _check_choice(wav: Path | None, stdin: bool, rate: int | None, device: str |
         raise WakewordError("--chime-out: got it without --wav, expected a recording to lay the chimes over")
     if stdin and (sys.stdin is None or sys.stdin.isatty()):
         raise WakewordError("--stdin: got no pipe, expected sound through a pipe")
+
+
+def _check_beside(context: typer.Context) -> None:
+    for option, other in BESIDE.items():
+        given = context.get_parameter_source(option)
+        if given is not None and given.name == "COMMANDLINE" and context.params[other] is None:
+            names = [f"--{name.replace('_', '-')}" for name in (option, other)]
+            raise WakewordError(f"{names[0]}: got it without {names[1]}, which it is for")
 
 
 def _source(wav: Path | None, stdin: bool, rate_hz: int, device: str | None) -> Source:

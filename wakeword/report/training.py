@@ -13,7 +13,18 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 760, 190, 56, 26  # of a curve's picture, and of t
 
 
 def training_html(provenance: Mapping[str, Any]) -> str:
-    """Data and curves from a card's provenance, as far as it says them; empty where it says nothing."""
+    """Data and curves from a card's provenance, as far as it says them; empty where it says nothing.
+
+    A card may come from anybody, and its provenance is free: one of another form has nothing to show.
+    """
+    try:
+        body = "".join(_parts(provenance))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""
+    return f'<section class="card"><h2>How the model was made</h2>{body}</section>' if body else ""
+
+
+def _parts(provenance: Mapping[str, Any]) -> list[str]:
     training = provenance.get("training", {})
     history = [point for point in training.get("history", []) if "loss" in point]
     parts = [_data(provenance.get("clips", {})), _facts(training, provenance)]
@@ -21,8 +32,7 @@ def training_html(provenance: Mapping[str, Any]) -> str:
         steps = [point["step"] for point in history]
         curves = {"validation loss": "loss", "words missed in validation": "miss_rate"}
         parts += [_curve(title, steps, [point[key] for point in history]) for title, key in curves.items()]
-    body = "".join(parts)
-    return f'<section class="card"><h2>How the model was made</h2>{body}</section>' if body else ""
+    return parts
 
 
 def _data(clips: Mapping[str, Any]) -> str:
