@@ -69,9 +69,22 @@ def test_the_outputs_that_are_compared_heard_the_same(teacher: Bundle) -> None:
     assert shifted.grad.abs().max() < 1e-6
 
 
+def test_where_outputs_come_more_often_each_is_told_what_ends_nearest_to_it(teacher: Bundle) -> None:
+    sizes = teacher.card.config.model
+    often = override(tiny(), model={"conv_stride": 1})
+    pcm = 0.1 * torch.randn(1, 32000)
+    model = model_from_weights(teacher.card.config, teacher.weights())
+    said = model(pcm, model.empty_state(1))[0].detach()
+    repeated = said.repeat_interleave(sizes.conv_stride, dim=1)
+    ahead = sizes.conv_stride // 2  # half of those that an output is nearest to come before it
+    told = repeated[:, ahead : ahead + said.shape[1] * sizes.conv_stride - 2 * sizes.conv_stride].requires_grad_()
+    Teacher(teacher, ["rise"], often).loss(pcm, told).backward()
+    assert told.grad.abs().max() < 1e-6
+
+
 @pytest.mark.parametrize(
     ("phrases", "name", "reason"),
-    [(["fall"], "tiny", "got a model of"), (["rise"], "activate", "samples a step")],
+    [(["fall"], "tiny", "got a model of"), (["rise"], "activate", "expected 44100")],
 )
 def test_a_teacher_of_something_else_is_refused(teacher: Bundle, phrases: list[str], name: str, reason: str) -> None:
     with pytest.raises(DataError, match=reason):

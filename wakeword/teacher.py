@@ -23,20 +23,19 @@ class Teacher:
     """A bundle's network, for a student of another configuration."""
 
     def __init__(self, bundle: Bundle, phrases: list[str], config: SystemConfig) -> None:
-        """Raises DataError for a bundle of other phrases, or of another rate or time between its outputs."""
+        """Raises DataError for a bundle of other phrases or of another rate, or one that was never trained."""
         card = bundle.card
         if card.phrases != phrases:
             raise DataError(f"teacher: {bundle.path}: got a model of {card.phrases}, expected one of {phrases}")
-        its, own = ((c.audio.sample_rate_hz, c.step_samples) for c in (card.config, config))
+        its, own = (c.audio.sample_rate_hz for c in (card.config, config))
         if its != own:
-            raise DataError(f"teacher: {bundle.path}: got (rate, samples a step) {its}, expected {own}")
+            raise DataError(f"teacher: {bundle.path}: got one that hears {its} Hz, expected {own}")
         if card.paths and not card.config.model.spotter:
             raise DataError(f"teacher: {bundle.path}: got an enrolled phrase, expected a model that was trained")
         self.name = f"{' '.join(phrases)} {card.fingerprint()} {card.sha256.get('weights.safetensors', '')[:8]}"
         paths = Paths.of(card.paths) if card.paths else None
         self._model = model_from_weights(card.config, bundle.weights(), paths).requires_grad_(False)
-        # Of the teacher's outputs of an example the student's first one comes nearest to this one.
-        self._first = round((config.receptive_samples - card.config.receptive_samples) / config.step_samples)
+        self._ends = [(c.receptive_samples, c.step_samples) for c in (card.config, config)]
 
     def to(self, device: torch.device) -> Teacher:
         self._model.to(device)
@@ -46,6 +45,13 @@ class Teacher:
         """Mean binary cross-entropy of a student's logits [B, T, K] for pcm [B, N] to what the teacher says."""
         with torch.no_grad():
             said = torch.sigmoid(self._model(pcm, self._model.empty_state(len(pcm)))[0] / TEMPERATURE)
-        first, last = max(self._first, 0), min(self._first + logits.shape[1], said.shape[1])
-        own = logits[:, first - self._first : last - self._first] / TEMPERATURE
-        return TEMPERATURE * nn.functional.binary_cross_entropy_with_logits(own, said[:, first:last])
+        at = self._nearest(logits.shape[1])
+        kept = (at >= 0) & (at < said.shape[1])
+        own = logits[:, kept] / TEMPERATURE
+        return TEMPERATURE * nn.functional.binary_cross_entropy_with_logits(own, said[:, at[kept]])
+
+    def _nearest(self, outputs: int) -> Tensor:
+        """For each of a student's outputs the number of the teacher's that ends nearest to it, of two the later."""
+        (its_first, its_step), (first, step) = self._ends
+        later = first - its_first + step * torch.arange(outputs)
+        return (2 * later + its_step).div(2 * its_step, rounding_mode="floor")

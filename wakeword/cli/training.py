@@ -68,11 +68,12 @@ LISTED_FILES = 10  # of those that were skipped; with --json all are
 
 
 def typed(config: Config, takes: bool = False) -> Config:
-    """The configuration for a phrase that synthesizers say, and maybe people, if it begins with a backbone."""
+    """The configuration for a phrase that synthesizers say, and maybe people, if it has a backbone or a teacher."""
+    if config.train.teacher:
+        taught = override(config, **TAUGHT)
+        return taught if config.train.backbone else override(taught, train={"frozen_layers": 0})
     if not config.train.backbone:
         return config
-    if config.train.teacher:
-        return override(config, **TAUGHT)
     config = override(config, **TYPED)
     return override(config, **WITH_TAKES) if takes else config
 
