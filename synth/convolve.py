@@ -43,8 +43,10 @@ def overlap_added(pcm: np.ndarray, spectrum: np.ndarray, size: int, response_sam
     whole, rest = divmod(len(pcm), step)
     blocks = whole + (rest > 0)
     rows = blocks + (blocks % TOGETHER == TOGETHER - 1)  # an empty one that fills a group costs nothing
-    cut = np.zeros((rows, size), np.float32)
+    cut = np.empty((rows, size), np.float32)
+    cut[:, step:] = 0.0
     cut[:whole, :step] = pcm[: whole * step].reshape(whole, step)
+    cut[whole:, :step] = 0.0
     cut[whole : whole + 1, :rest] = pcm[whole * step :]
     spectra = fft.rfft(cut, overwrite_x=True)
     spectra *= spectrum

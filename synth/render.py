@@ -18,7 +18,7 @@ from synth.convolve import Response
 from synth.recipe import EventDraw, Recipe
 from synth.rooms import RecordedRoom, recorded_response, room_response
 from synth.transforms import fade_edges, filtered, looped
-from wakeword.audio import FULL_SCALE, db_to_gain, rms, speech_activity, to_float, to_int16
+from wakeword.audio import FULL_SCALE, db_to_gain, rms, speech_activity, to_float
 from wakeword.clips import Event, Example
 from wakeword.config import Config
 
@@ -49,7 +49,7 @@ def render(recipe: Recipe, bank: Bank, config: Config) -> Example:
             sound = event.room.apply(sound, rate)
         heard = min(len(sound), len(mix) - event.start_sample)
         mix[event.start_sample : event.start_sample + heard] += sound[:heard]
-    headroom_db = _finish(mix, recipe)
+    pcm, headroom_db = _finished(mix, recipe)
     events = tuple(
         Event(
             kind=event.kind,
@@ -62,7 +62,7 @@ def render(recipe: Recipe, bank: Bank, config: Config) -> Example:
     )
     plain = recipe.model_dump(mode="json")
     plain["headroom_db"] = headroom_db
-    return Example(to_int16(mix), events, plain)
+    return Example(pcm, events, plain)
 
 
 def background(recipe: Recipe, bank: Bank, config: Config) -> np.ndarray:
@@ -70,7 +70,7 @@ def background(recipe: Recipe, bank: Bank, config: Config) -> np.ndarray:
     drawn, samples = recipe.background, config.example_samples
     if drawn is None:
         return np.zeros(samples, np.float32)
-    sound = to_float(bank.read(drawn.id, drawn.start_sample, drawn.samples))
+    sound = bank.read(drawn.id, drawn.start_sample, drawn.samples).astype(np.float32)
     if len(sound) < samples:
         sound = looped(sound, drawn.offset_samples, samples, config.audio.sample_rate_hz)
     level = rms(sound)
@@ -96,17 +96,19 @@ def _recorded(bank: Bank, room_id: str) -> Response:
     return room_response(recorded_response(to_float(bank.whole(room_id)), bank.sample_rate_hz), bank.sample_rate_hz)
 
 
-def _finish(mix: np.ndarray, recipe: Recipe) -> float:
-    """Brings the example to its level in place; returns by how many dB it had to be turned down again."""
+def _finished(mix: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, float]:
+    """The example at its level, int16 [N], and by how many dB it had to be turned down again. Changes `mix`."""
     gain = db_to_gain(recipe.gain_db)
     if recipe.example_dbfs is not None:
         level = rms(mix)
         gain = db_to_gain(recipe.example_dbfs) / level if level > 0.0 else 1.0
     peak = max(float(mix.max()), -float(mix.min())) * gain
-    if recipe.overdrive_db is not None and peak > 0.0:
-        mix *= np.float32(gain * db_to_gain(recipe.overdrive_db) / peak)
-        np.clip(mix, -PEAK_LIMIT, PEAK_LIMIT, out=mix)
-        return 0.0
     turned_down = min(1.0, PEAK_LIMIT / peak) if peak > 0.0 else 1.0
-    mix *= np.float32(gain * turned_down)
-    return float(round(-20.0 * np.log10(turned_down), 2)) + 0.0
+    if recipe.overdrive_db is not None and peak > 0.0:
+        mix *= np.float32(gain * db_to_gain(recipe.overdrive_db) / peak * FULL_SCALE)
+        np.clip(mix, 1 - FULL_SCALE, FULL_SCALE - 1, out=mix)
+        turned_down = 1.0
+    else:
+        mix *= np.float32(gain * turned_down * FULL_SCALE)
+    np.rint(mix, out=mix)
+    return mix.astype(np.int16), float(round(-20.0 * np.log10(turned_down), 2)) + 0.0

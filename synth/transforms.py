@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -17,8 +18,9 @@ ENVELOPE_FRAME_S = 0.025  # at least: frames are a power of two long
 ENVELOPE_QUEFRENCY_S = 0.002  # shorter than the pitch period of any voice but a child's cry
 MAX_ENVELOPE_GAIN = 4.0  # nepers, 35 dB: what a formant that moves needs, and no more
 PART_S = (0.1, 0.35)  # of scrambled speech: about a syllable
-RESPONSE_S, RESPONSES_A_BLOCK = 0.064, 4  # of a filter; a transform of it and a block stays in a core's own cache
-RECURSION_S = 2.0  # shorter sounds are filtered sample by sample
+RINGS_S, RINGS_PERIODS = 0.016, 3.2  # of an equaliser, and of a high-pass's corner: what is later lies below -100 dB
+BLOCK_SAMPLES, RESPONSES_A_BLOCK = 2048, 4  # at least so long: a transform of it stays in a core's own cache
+RECURSION_S = 1.0  # shorter sounds are filtered sample by sample
 LATEST_PEAK_S = 0.002  # of an impulse response, after the impulse
 LOW_SHELF_HZ, BELL_HZ, HIGH_SHELF_HZ = 300.0, 1500.0, 4000.0
 
@@ -117,6 +119,11 @@ class Filter(Section):
         """float32 [N] -> float32 [N]."""
         return filtered(pcm, sample_rate_hz, [self])
 
+    @property
+    def rings_s(self) -> float:
+        """How long it rings on after an impulse, until what is left lies below -100 dB."""
+        return RINGS_S
+
     def sections(self, sample_rate_hz: int) -> np.ndarray:
         """Biquads, float32 [3, 6], from R. Bristow-Johnson's "Cookbook formulae for audio equalizer filters"."""
         top_hz = 0.4 * sample_rate_hz
@@ -141,6 +148,11 @@ class Band(Section):
         """float32 [N] -> float32 [N]; an upper edge above 0.45 of the rate has no effect."""
         return filtered(pcm, sample_rate_hz, [self])
 
+    @property
+    def rings_s(self) -> float:
+        """How long it rings on after an impulse, until what is left lies below -100 dB."""
+        return RINGS_PERIODS / self.low_hz
+
     def sections(self, sample_rate_hz: int) -> np.ndarray:
         """Biquads, float32 [1 or 3, 6]."""
         sections = [_edge(self.low_hz, quality, sample_rate_hz, -1.0) for quality in BUTTERWORTH_2]
@@ -153,24 +165,22 @@ def filtered(pcm: np.ndarray, sample_rate_hz: int, effects: Sequence[Filter | Ba
     """float32 [N] through several of these, one after the other, in one pass over the samples -> float32 [N].
 
     A filter is late by as much as its impulse response takes to its peak; the output is early by so much, so that a
-    click comes out at the sample at which it went in. A word goes through the recursion. Longer sounds go through FFTs,
-    in half the time; what is left out of the response of a high-pass at 50 Hz lies below -100 dB.
+    click comes out at the sample at which it went in. A word goes through the recursion, longer sounds through FFTs, in
+    half the time.
     """
     from scipy import signal
 
     sections = np.concatenate([effect.sections(sample_rate_hz) for effect in effects])
-    impulse = np.zeros(round(RESPONSE_S * sample_rate_hz), np.float32)
+    by_recursion = len(pcm) < RECURSION_S * sample_rate_hz
+    heard_s = LATEST_PEAK_S if by_recursion else max(RINGS_S, *(effect.rings_s for effect in effects))
+    impulse = np.zeros(1 << (round(heard_s * sample_rate_hz) - 1).bit_length(), np.float32)
     impulse[0] = 1.0
-    if len(pcm) < RECURSION_S * sample_rate_hz:
-        late = _late(signal.sosfilt(sections, impulse[: round(LATEST_PEAK_S * sample_rate_hz)]), sample_rate_hz)
-        return signal.sosfilt(sections, np.concatenate([pcm, np.zeros(late, np.float32)]))[late:]
     response = signal.sosfilt(sections, impulse)
-    late = _late(response, sample_rate_hz)
-    return Response(response, [RESPONSES_A_BLOCK * len(response)]).apply(pcm)[late : late + len(pcm)]
-
-
-def _late(response: np.ndarray, sample_rate_hz: int) -> int:
-    return int(np.abs(response[: round(LATEST_PEAK_S * sample_rate_hz)]).argmax())
+    late = int(np.abs(response[: round(LATEST_PEAK_S * sample_rate_hz)]).argmax())
+    if by_recursion:
+        return signal.sosfilt(sections, np.concatenate([pcm, np.zeros(late, np.float32)]))[late:]
+    block = max(BLOCK_SAMPLES, RESPONSES_A_BLOCK * len(response))
+    return Response(response, [block]).apply(pcm)[late : late + len(pcm)]
 
 
 class Scramble(Section):
@@ -193,30 +203,34 @@ class Scramble(Section):
         return np.concatenate([fade_edges(pcm[edges[part] : edges[part + 1]], sample_rate_hz) for part in self.order])
 
 
-def _shelf(corner_hz: float, gain_db: float, rate: int, side: float) -> np.ndarray:
+def _shelf(corner_hz: float, gain_db: float, rate: int, side: float) -> list[float]:
     """A shelf of slope 1 above (side 1) or below (side -1) the corner."""
-    a, w = 10.0 ** (gain_db / 40.0), 2.0 * np.pi * corner_hz / rate
-    cosine, root = side * np.cos(w), np.sqrt(2.0 * a) * np.sin(w)
+    a, w = 10.0 ** (gain_db / 40.0), 2.0 * math.pi * corner_hz / rate
+    cosine, root = side * math.cos(w), math.sqrt(2.0 * a) * math.sin(w)
     b = [a * (a + 1 + (a - 1) * cosine + root), -2 * side * a * (a - 1 + (a + 1) * cosine)]
     b.append(a * (a + 1 + (a - 1) * cosine - root))
     c = [a + 1 - (a - 1) * cosine + root, 2 * side * (a - 1 - (a + 1) * cosine), a + 1 - (a - 1) * cosine - root]
-    return np.array([*b, *c]) / c[0]
+    return _biquad(b, c)
 
 
-def _bell(centre_hz: float, gain_db: float, rate: int) -> np.ndarray:
+def _bell(centre_hz: float, gain_db: float, rate: int) -> list[float]:
     """A peak or dip of quality 0.7 around the centre."""
-    a, w = 10.0 ** (gain_db / 40.0), 2.0 * np.pi * centre_hz / rate
-    alpha, cosine = np.sin(w) / (2.0 * 0.7), np.cos(w)
-    c = [1 + alpha / a, -2 * cosine, 1 - alpha / a]
-    return np.array([1 + alpha * a, -2 * cosine, 1 - alpha * a, *c]) / c[0]
+    a, w = 10.0 ** (gain_db / 40.0), 2.0 * math.pi * centre_hz / rate
+    alpha, cosine = math.sin(w) / (2.0 * 0.7), math.cos(w)
+    return _biquad([1 + alpha * a, -2 * cosine, 1 - alpha * a], [1 + alpha / a, -2 * cosine, 1 - alpha / a])
 
 
-def _edge(corner_hz: float, quality: float, rate: int, side: float) -> np.ndarray:
+def _edge(corner_hz: float, quality: float, rate: int, side: float) -> list[float]:
     """A low-pass (side 1) or high-pass (side -1) of second order, from the same cookbook."""
-    w = 2.0 * np.pi * corner_hz / rate
-    cosine, alpha = np.cos(w), np.sin(w) / (2.0 * quality)
-    b = np.array([0.5, side, 0.5]) * (1.0 - side * cosine)
-    return np.array([*b, 1 + alpha, -2 * cosine, 1 - alpha]) / (1 + alpha)
+    w = 2.0 * math.pi * corner_hz / rate
+    cosine, alpha = math.cos(w), math.sin(w) / (2.0 * quality)
+    passed = 1.0 - side * cosine
+    return _biquad([0.5 * passed, side * passed, 0.5 * passed], [1 + alpha, -2 * cosine, 1 - alpha])
+
+
+def _biquad(forward: list[float], back: list[float]) -> list[float]:
+    """As scipy's second-order sections are written: divided by the first coefficient of what is fed back."""
+    return [value / back[0] for value in (*forward, *back)]
 
 
 def fade_edges(pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import signal
@@ -10,7 +12,17 @@ from synth_clips import RATE_HZ, db, noise, syllables
 from synth.codecs import KINDS, Codec
 from synth.convolve import overlap_added
 from synth.rooms import Room, impulse_response, room_response
-from synth.transforms import RESPONSE_S, Band, Filter, Scramble, Speed, VocalTract, fade_edges, filtered, looped
+from synth.transforms import (
+    RINGS_S,
+    Band,
+    Filter,
+    Scramble,
+    Speed,
+    VocalTract,
+    fade_edges,
+    filtered,
+    looped,
+)
 from wakeword.audio import rms, speech_activity
 from wakeword.config import load_config
 
@@ -124,16 +136,22 @@ def test_filters_in_one_pass_are_the_filters_one_after_the_other(seconds: float)
     np.testing.assert_allclose(together[: len(sound) - late], apart[late:], atol=3e-6)
 
 
-def test_what_is_left_out_of_the_response_of_a_filter_is_below_100_db() -> None:
+EQUALISERS = [Filter(low_db=10.0, middle_db=-10.0, high_db=10.0), Filter(low_db=-10.0, middle_db=10.0, high_db=-10.0)]
+BANDS = [Band(low_hz=low_hz, high_hz=3000.0) for low_hz in (50.0, 75.0, 130.0, 350.0)]
+
+
+@pytest.mark.parametrize("effects", [*([one] for one in (*EQUALISERS, *BANDS)), *map(list, product(EQUALISERS, BANDS))])
+def test_what_is_left_out_of_the_response_of_a_filter_is_below_100_db(effects: list[Filter | Band]) -> None:
     impulse = np.zeros(3 * RATE_HZ, np.float32)
     impulse[0] = 1.0
-    lowest = [Filter(low_db=10.0, middle_db=-10.0, high_db=10.0), Band(low_hz=50.0, high_hz=3000.0)]
-    sections = np.concatenate([effect.sections(RATE_HZ).astype(np.float64) for effect in lowest])
-    whole, kept = signal.sosfilt(sections, impulse.astype(np.float64)), round(RESPONSE_S * RATE_HZ)
+    whole = impulse.astype(np.float64)
+    for effect in effects:
+        whole = signal.sosfilt(effect.sections(RATE_HZ).astype(np.float64), whole)
+    kept = round(max(RINGS_S, *(effect.rings_s for effect in effects)) * RATE_HZ)
     assert np.square(whole[kept:]).sum() < 1e-10 * np.square(whole).sum()
-    heard = filtered(impulse, RATE_HZ, lowest)
+    heard = filtered(impulse, RATE_HZ, effects)
     late = int(np.abs(whole).argmax())
-    np.testing.assert_allclose(heard[:-late], whole[late:], atol=1e-5 * np.abs(whole).max())
+    np.testing.assert_allclose(heard[: len(heard) - late], whole[late:], atol=1e-5 * np.abs(whole).max())
 
 
 def roughest(pcm: np.ndarray) -> float:
