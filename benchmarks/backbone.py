@@ -53,7 +53,7 @@ ENGLISH, NONSENSE, OTHERS = 5000, 2000, 300  # clips of espeak, of it in other l
 FLITE = ("kal16", "awb", "rms", "slt")
 FESTIVAL = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
 SHARES = {  # of the draws of negatives: people are few, so they are drawn often
-    "calls": 0.28, "words": 0.17, "takes": 0.04, "hmm": 0.11, "espeak": 0.12, "nonsense": 0.05, "flite": 0.04,
+    "calls": 0.30, "words": 0.16, "takes": 0.04, "hmm": 0.10, "espeak": 0.12, "nonsense": 0.05, "flite": 0.04,
     "festival": 0.04, "voices": 0.15,
 }  # fmt: skip
 PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 30, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`

@@ -35,7 +35,7 @@ FLOORS = (
     {"bundle", "graph", "labels", "metrics", "shards", "sources"},
     {"spotter", "team"},
     {"batches", "bundle_stream", "checkpoint", "info", "microphone", "model"},
-    {"masking", "rounding", "stream"},
+    {"rounding", "stream"},
     {
         "actions",
         "bench",
@@ -65,7 +65,6 @@ HEAVY = {
     "torch": {
         "wakeword.backbone",
         "wakeword.batches",
-        "wakeword.masking",
         "wakeword.model",
         "wakeword.rounding",
         "wakeword.run",

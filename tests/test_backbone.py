@@ -25,7 +25,6 @@ from wakeword.backbone import (  # noqa: E402
 from wakeword.clips import Event, Example  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.errors import ConfigError, DataError  # noqa: E402
-from wakeword.masking import BAND_MASKS, TIME_MASKS, spec_augmented  # noqa: E402
 from wakeword.model import WakeModel  # noqa: E402
 from wakeword.path import Paths  # noqa: E402
 from wakeword.phones import PHONES  # noqa: E402
@@ -154,30 +153,6 @@ def test_a_wider_backbone_begins_with_the_layers_that_are_as_wide(tmp_path: Path
     assert run.model.gru[1].hidden_size == 7
     same = BackboneRun(config, tones(config), tmp_path / "same", tmp_path / "narrow" / "backbone.safetensors")
     torch.testing.assert_close(same.model.head.weight.data, narrow.weights["head.weight"])
-
-
-def test_masks_hide_whole_bands_and_moments_and_nothing_outside_training() -> None:
-    torch.manual_seed(3)
-    frames = torch.randn(50, 40, 200)
-    masked, mean = spec_augmented(frames), frames.mean(dim=2, keepdim=True).expand_as(frames)
-    hidden = masked != frames
-    assert torch.equal(masked[hidden], mean[hidden])
-    bands, moments = hidden.all(dim=2), hidden.all(dim=1)
-    assert torch.equal(hidden, bands[:, :, None] | moments[:, None, :])
-    for share, (number, longest), size in ((bands, BAND_MASKS, 40), (moments, TIME_MASKS, 200)):
-        assert 0 < share.float().mean() <= number * longest / size
-    assert not torch.equal(hidden[0], hidden[1])
-
-
-def test_a_backbone_hears_masked_features_in_training_alone(tmp_path: Path) -> None:
-    config = tiny(spec_augment=True)
-    run = BackboneRun(config, tones(config), tmp_path)
-    batch = next(run.batches())
-    losses = [run.loss(batch).item() for _ in range(2)]
-    assert losses[0] != losses[1]
-    run.model.eval()
-    losses = [run.loss(batch).item() for _ in range(2)]
-    assert losses[0] == losses[1]
 
 
 def test_what_is_no_backbone_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from wakeword import checkpoint
 from wakeword.config import Config
 from wakeword.errors import DataError
-from wakeword.masking import masked_in_training
 from wakeword.model import WakeModel
 from wakeword.prefetch import prefetched
 from wakeword.rounding import rounded_weights
@@ -63,8 +62,6 @@ class Run(ABC, Generic[Batch]):
         self.path = out / CHECKPOINT
         self.model = model.to(self.team.device).train()
         model.freeze(config.train.frozen_layers)
-        if config.train.spec_augment:
-            masked_in_training(model.front)
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
         learning = [p for p in model.parameters() if p.requires_grad]

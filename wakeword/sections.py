@@ -228,6 +228,5 @@ class TrainConfig(Section):
     frozen_layers: int = Field(0, ge=0, description="the convolution and the first GRUs that keep what they began with")
     half_weights: bool = Field(False, description="the bundle's weights are rounded to float16: half the size")
     carried: Probability = Field(0.0, description="share of examples that begin with the state that another ended with")
-    spec_augment: bool = Field(False, description="bands and moments of what it hears are left out")
     teacher: str = Field("", description="configuration of the model that a typed phrase's network learns from")
     int8_weights: bool = Field(False, description="trained and judged with its weights rounded to int8, a scale a row")
