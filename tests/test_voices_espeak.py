@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +144,37 @@ def test_a_text_of_which_every_process_dies_is_an_error(monkeypatch: pytest.Monk
     monkeypatch.setattr(reader, "_asked", lambda question: None)
     with pytest.raises(DataError, match="died 3 times while it read"):
         reader.ask("read_here", "hey", "en-us", 2)
+
+
+@pytest.mark.skipif(not espeak.FORKS, reason="only Linux has the process that others are forked from")
+def test_ctrl_c_while_the_process_that_speaks_is_starting_is_no_traceback(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "wakeword",
+        "speak",
+        "hey computer",
+        "-n",
+        "2000",
+        "--out",
+        str(tmp_path / "clips"),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while process.poll() is None and not _forks(process.pid):
+            time.sleep(0.005)
+        time.sleep(0.15)  # Python has begun, and imports
+        os.killpg(process.pid, signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (130, "")
+
+
+def _forks(parent: int) -> bool:
+    """Whether a process has started the one that others are forked from, which is busy importing for a while."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status, started = (folder / "status").read_text(), (folder / "cmdline").read_text()
+        except OSError:  # it has ended
+            continue
+        if f"PPid:\t{parent}\n" in status and "forkserver" in started:
+            return True
+    return False
