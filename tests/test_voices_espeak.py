@@ -164,7 +164,7 @@ def test_ctrl_c_while_the_process_that_speaks_is_starting_is_no_traceback(tmp_pa
             time.sleep(0.005)
         time.sleep(0.15)  # Python has begun, and imports
         os.killpg(process.pid, signal.SIGINT)
-        _, complaint = process.communicate(timeout=60)
+        _, complaint = process.communicate(timeout=120)
     assert (process.returncode, complaint) == (130, "")
 
 

@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -220,16 +219,15 @@ def _start_server() -> None:
     """
     if not FORKS:
         return
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
     get_context(STARTED_BY).set_forkserver_preload([__name__])
-    if threading.current_thread() is not threading.main_thread():  # it alone may say what a signal does
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # which sets the signal mask as it starts
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a new process inherits it, and this one's Ctrl-C waits
     try:
         forkserver.ensure_running()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 def _in_fresh_process(data: str, folder: str, batch: Batch, tries: int = TRIES) -> list[tuple[int, float]]:
