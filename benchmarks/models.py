@@ -1,6 +1,7 @@
 """Trains the models that come with the package: phrases that were only typed, and real speech that does not hold them.
 
-Each in two sizes: that of `default`, and that of `micro`, by the name PHRASE_micro, which learns from the first.
+Each in two sizes, but for those that micro's cannot hear: that of `default`, and that of `micro`, which learns from the
+first, by the name PHRASE_micro.
 
     python benchmarks/models.py --audio AUDIO --work DIR [--phrase "hey computer"] [--recorded DIR]
 
@@ -29,9 +30,9 @@ from benchmarks.people import SNR_DB, lay_out  # noqa: E402
 from wakeword.bundle import CARD, READY, read_bundle, write_bundle  # noqa: E402
 from wakeword.files import folder_name  # noqa: E402
 
-# Not shipped, since flite was hardly heard (of 16): "hey jarvis" 4, "hey robot" 7, in the size of micro "okay nabu" and
-# "activate" 0.
+# Of 16 by flite, "hey jarvis" was heard in 4 and "hey robot" in 7: they are not among these.
 PHRASES = ("hey computer", "okay computer", "okay nabu", "computer", "activate")
+DEAF_IN_MICRO = ("okay nabu", "activate")  # heard in none
 TARGET_FA_PER_HOUR = 0.5
 SPOKE_TO_BACKBONE = "flite, festival, Kokoro, hibari-tts and Piper's en_US-joe (the backbone alone)"
 FLITE_VOICES = ("awb", "kal16", "rms", "slt")
@@ -54,11 +55,12 @@ def main() -> int:
         added = [
             part for kind in ("negatives", "backgrounds", "rooms") for part in (f"--{kind}", clips / "real" / kind)
         ]
-        sizes = {name: (bundle, []), f"{name}_micro": (bundle.with_name("micro"), ["--config", "micro"])}
+        sizes = {name: (bundle, [])}
+        if phrase not in DEAF_IN_MICRO:
+            sizes[f"{name}_micro"] = (bundle.with_name("micro"), ["--config", "micro", "--teacher", bundle])
         for shipped, (made, options) in sizes.items():
             if not (made / CARD).exists():
-                taught = ["--teacher", bundle] if options else []
-                run("train", phrase, *added, *options, *taught, "--out", made)
+                run("train", phrase, *added, *options, "--out", made)
             figures = judged(made, clips / "test")
             ship(made, READY / shipped, figures, [*sources(rows), SPOKE_TO_BACKBONE])
             print(f"{shipped}: {figures}", flush=True)

@@ -223,11 +223,12 @@ def _start_server() -> None:
 
     get_context(STARTED_BY).set_forkserver_preload([__name__])
     resource_tracker.ensure_running()  # which sets the signal mask as it starts
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a new process inherits it, and this one's Ctrl-C waits
+    # A new process inherits the mask, and a Ctrl-C for this one waits.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         forkserver.ensure_running()
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _in_fresh_process(data: str, folder: str, batch: Batch, tries: int = TRIES) -> list[tuple[int, float]]:

@@ -37,14 +37,14 @@ from wakeword.cli.options import (
 )
 from wakeword.errors import WakewordError
 
-# Options that mean something only beside another one.
-BESIDE = {"save_hits_mb": "save_hits", **dict.fromkeys(("pre_roll", "max_s", "end_silence"), "pipe_command")}
-
 if TYPE_CHECKING:
     from wakeword.detector import Detection
     from wakeword.listener import Listener
     from wakeword.sources import Source
     from wakeword.stream import WakeWord
+
+# Options that mean something only beside another one.
+BESIDE = {"save_hits_mb": "save_hits", **dict.fromkeys(("pre_roll", "max_s", "end_silence"), "pipe_command")}
 
 
 def command(
