@@ -8,7 +8,8 @@ isolated words and ready synthetic clips, but nothing of the callers and speaker
 `benchmarks/people.py`), and no clip that contains one of the words to leave out: of a sentence with such a word the
 parts before and after it. Besides that espeak, flite and festival, where these programs are installed, read words and
 sentences, and espeak also nonsense by the rules of other languages; and so does each --voice of `wakeword train`, with
-words of the list --dictionary among them. The result is DIR/run/backbone.safetensors.
+words of the list --dictionary among them. What is heard most, though, are the same sounds in another order
+(`synth/splicing.py`). The result is DIR/run/backbone.safetensors.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from benchmarks.people import is_tested, words_of  # noqa: E402
 from synth import open_clips, stream  # noqa: E402
 from synth.phrases import SENTENCES, nonsense  # noqa: E402
 from synth.pool import draw_weight, stretch_samples  # noqa: E402
+from synth.splicing import RATE_HZ, Piece, pieces, shares, spliced  # noqa: E402
 from synth.voices.espeak import EspeakEngine, espeak_clips  # noqa: E402
 from synth.voices.espeak_data import FOREIGN, voices  # noqa: E402
 from synth.voices.speaking import open_voice, speak  # noqa: E402
@@ -42,20 +44,24 @@ from wakeword.backbone import PACKAGED, Backbone, Speech, load_backbone, train_b
 from wakeword.cli.training import reporter  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.enroll import measured_thresholds  # noqa: E402
-from wakeword.likeness import measured_hearing  # noqa: E402
+from wakeword.likeness import loudest_steps, measured_hearing  # noqa: E402
 from wakeword.model import stream_logits  # noqa: E402
 from wakeword.phones import PHONES, phones  # noqa: E402
 
-RATE_HZ = 16000
 MARGIN_S = 0.06  # left out on both sides of a word that must not be heard
-MAX_PIECE_S, PHONES_PER_S = 7.0, (2.5, 22.0)  # what is longer, or whose text cannot be right, is left out
+MAX_PIECE_S, PHONES_PER_S = 7.0, (2.5, 22.0)  # what is longer is only spliced; whose text cannot be right, left out
 ENGLISH, NONSENSE, OTHERS = 5000, 2000, 300  # clips of espeak, of it in other languages, of each other voice
 FLITE = ("kal16", "awb", "rms", "slt")
 FESTIVAL = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
 SHARES = {  # of the draws of negatives: people are few, so they are drawn often
-    "calls": 0.30, "words": 0.16, "takes": 0.04, "hmm": 0.10, "espeak": 0.12, "nonsense": 0.05, "flite": 0.04,
-    "festival": 0.04, "voices": 0.15,
+    "calls": 0.06, "words": 0.04, "takes": 0.03, "hmm": 0.05, "espeak": 0.08, "nonsense": 0.07, "flite": 0.02,
+    "festival": 0.02, "voices": 0.09, "spliced_calls": 0.30, "spliced_words": 0.10, "spliced_voices": 0.07,
+    "spliced_hmm": 0.04, "spliced_flite": 0.02, "spliced_festival": 0.01,
 }  # fmt: skip
+SPLICED = {  # clips made of each kind
+    "calls": 10000, "words": 2500, "voices": 2500, "hmm": 1500, "flite": 500, "festival": 500,
+}  # fmt: skip
+CUTTINGS = 4  # of each recording, to choose pieces from
 PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 30, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`
 SILENCE_S = 0.5  # around what `hearing` is measured on: the last phone is heard late
 PEOPLE = ("calls", "words", "takes")  # of the kinds of clips: what `hearing` is measured on
@@ -73,6 +79,7 @@ def main() -> int:
         for voice in arguments.voice or ():
             name, _, count = voice.rpartition("=")
             transcribed.speak(name, int(count), [*words, *filter(str.isascii, filter(str.isalpha, more))])
+        transcribed.splice(Heard(load_backbone(), load_config("backbone")))
         (clips / "ready").touch()
     told = ("frozen_layers", "max_steps", "max_minutes")
     limits = {name: value for name, value in vars(arguments).items() if name in told and value is not None}
@@ -129,6 +136,13 @@ class Heard:
         whole = torch.from_numpy(pcm[: len(pcm) // self._step * self._step])[None]
         return torch.softmax(stream_logits(self._model, whole, whole.shape[1])[0], dim=1).numpy()
 
+    def pieces(self, path: Path, said: list[int], rng: np.random.Generator) -> Iterator[Piece]:
+        """Of a recording of these phones, cut between them; nothing where it is too short for them."""
+        if len(steps := loudest_steps(self(path, SILENCE_S), said)) == len(said):
+            pcm = np.pad(read(path, RATE_HZ), round(SILENCE_S * RATE_HZ))
+            for _ in range(CUTTINGS):
+                yield from pieces(pcm, steps, self._step / RATE_HZ, rng)
+
 
 def speech(clips: Path, config: Config) -> Speech:
     """The clips as examples, each source drawn by its share."""
@@ -158,6 +172,7 @@ class Transcribed:
         self.folder, self.negatives = folder, folder / "negatives"
         self.left_out = [word.lower().replace(" ", "") for word in left_out]
         self.said: dict[str, tuple[str, list[int]]] = {}
+        self.long: list[tuple[Path, list[int]]] = []  # calls that are only spliced
         self.engine = EspeakEngine(names=["en-us", "en-gb-x-rp", "es", *voices(), *voices(FOREIGN)])
         self.rng = np.random.default_rng(5)
 
@@ -189,6 +204,22 @@ class Transcribed:
         engine = open_voice(name)
         for clip in speak(texts, self.negatives, count, 13, [engine], voices()).clips:
             self._note(clip.path, "voices", clip.text, getattr(clip.params, "accent", "en-us"))
+        self._write()
+
+    def splice(self, heard: Heard) -> None:
+        """Makes more clips of what each speaker of SPLICED says, in another order."""
+        by_kind: defaultdict[str, defaultdict[Path, list[Piece]]] = defaultdict(lambda: defaultdict(list))
+        recordings = [(kind, self.folder / source, said) for source, (kind, said) in self.said.items()]
+        for kind, path, said in (*recordings, *(("calls", path, said) for path, said in self.long)):
+            if kind in SPLICED and said:
+                by_kind[kind][self.negatives / path.parent.name] += heard.pieces(path, said, self.rng)
+        for kind, by_speaker in by_kind.items():
+            spoken = {folder: found for folder, found in by_speaker.items() if found}
+            for folder, count in zip(spoken, shares(map(len, spoken.values()), SPLICED[kind]), strict=True):
+                for number in range(count):
+                    clip, path = spliced(spoken[folder], self.rng), folder / f"spliced_{number}.wav"
+                    write(path, clip.pcm, RATE_HZ)
+                    self.said[f"negatives/{folder.name}/{path.name}"] = (f"spliced_{kind}", clip.said)
         self._write()
 
     def _write(self) -> None:
@@ -226,11 +257,15 @@ class Transcribed:
             sounds, seconds = self._phones(" ".join(said), "en-us") if said else [], end_s - start_s
             slow, fast = PHONES_PER_S
             alone = row["kind"] == "words"
-            if sounds and seconds <= MAX_PIECE_S and (alone or slow <= len(sounds) / max(seconds, 0.1) <= fast):
-                target = self.negatives / f"call_{row['speaker']}" / f"{path.stem}_{number}.wav"
+            if sounds and (alone or slow <= len(sounds) / max(seconds, 0.1) <= fast):
+                whole = self.negatives if seconds <= MAX_PIECE_S else self.folder / "long"
+                target = whole / f"call_{row['speaker']}" / f"{path.stem}_{number}.wav"
                 write(target, pcm[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)], RATE_HZ)
-                self._note(target, "calls", " ".join(said))
-                yield from said
+                if whole == self.negatives:
+                    self._note(target, "calls", " ".join(said))
+                    yield from said
+                else:
+                    self.long.append((target, sounds))
 
     def _link(self, source: Path, speaker: str, kind: str, text: str, voice: str = "en-us") -> None:
         link(source, self.negatives / f"{kind}_{speaker}")
