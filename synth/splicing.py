@@ -58,7 +58,7 @@ def spliced(found: list[Piece], rng: np.random.Generator) -> Piece:
 
 
 def shares(counts: Iterable[int], clips: int) -> list[int]:
-    """How many of so many clips each speaker says, by the number of his pieces: four times as many, twice as often."""
+    """How many of so many clips each speaker says, by the number of their pieces: four times as many, twice as often."""
     roots = np.sqrt(list(counts))
     return np.diff(np.round(np.cumsum(roots) / max(roots.sum(), 1.0) * clips).astype(int), prepend=0).tolist()
 
