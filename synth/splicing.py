@@ -17,7 +17,7 @@ from wakeword.audio import rms
 RATE_HZ = 16000
 PIECE_PHONES = (2, 6)  # shorter ones are all edges, longer ones are words again
 CLIP_PHONES, CLIP_S = (5, 28), 5.5  # of what is made of them, at most
-LATE_S = 0.12  # from a phone's middle to the middle of the step that says it: where vowels' energy peaks before it
+LATE_S = 0.115  # from a phone's middle to the middle of the step that says it: vowels' energy peaks so long before
 BEFORE_S, AFTER_S = 0.09, 0.12  # the middle of the first phone after its beginning, that of the last before its end
 SEARCHED_S, FRAME_S = 0.03, 0.01  # around an edge: for the quietest moment
 PHONE_S = (0.05, 0.3)  # a piece whose phones are shorter or longer on average was misheard, or holds a pause
@@ -58,7 +58,7 @@ def spliced(found: list[Piece], rng: np.random.Generator) -> Piece:
 
 
 def shares(counts: Iterable[int], clips: int) -> list[int]:
-    """How many of so many clips each speaker says, by the number of their pieces: four times as many, twice as often."""
+    """How many of so many clips each speaker says, by the number of pieces: of four times as many, twice as many."""
     roots = np.sqrt(list(counts))
     return np.diff(np.round(np.cumsum(roots) / max(roots.sum(), 1.0) * clips).astype(int), prepend=0).tolist()
 
