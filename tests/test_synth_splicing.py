@@ -19,16 +19,16 @@ def tone(phone: int, level: float = 0.2) -> np.ndarray:
     return (level * swell * np.sin(2 * np.pi * hertz(phone) * time_s)).astype(np.float32)
 
 
-def recording(said: list[int], level: float = 0.2) -> tuple[np.ndarray, list[tuple[int, int]]]:
+def recording(said: list[int]) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Tones between half seconds of silence, and the steps at which a backbone would say them."""
     silence = np.zeros(RATE_HZ // 2, np.float32)
     middles_s = [0.5 + (number + 0.5) * TONE_S for number in range(len(said))]
     steps = [(round((middle + LATE_S) / STEP_S - 0.5), phone) for middle, phone in zip(middles_s, said, strict=True)]
-    return np.concatenate([silence, *(tone(phone, level) for phone in said), silence]), steps
+    return np.concatenate([silence, *(tone(phone) for phone in said), silence]), steps
 
 
 def heard(pcm: np.ndarray) -> list[int]:
-    """The tone of each 110 ms, repetitions left out, by where its spectrum is highest."""
+    """The tone of each 20 ms, repetitions left out, by where its spectrum is highest."""
     frame = round(0.02 * RATE_HZ)
     frames = pcm[: len(pcm) // frame * frame].reshape(-1, frame)
     loud = frames[np.abs(frames).max(axis=1) > 0.5 * np.abs(pcm).max()]
@@ -37,8 +37,8 @@ def heard(pcm: np.ndarray) -> list[int]:
     return [phone for phone, before in zip(found, [None, *found], strict=False) if phone != before]
 
 
-def cut(seed: int = 0, said: list[int] = PHONES) -> list[Piece]:
-    pcm, steps = recording(said)
+def cut(seed: int = 0) -> list[Piece]:
+    pcm, steps = recording(PHONES)
     return list(pieces(pcm, steps, STEP_S, np.random.default_rng(seed)))
 
 

@@ -1,0 +1,89 @@
+"""How often a backbone misses words that it never heard, by the path through their phones alone, without training.
+
+    python benchmarks/paths.py --audio AUDIO [--words operator,athena] [--json] [BACKBONE ...]
+
+To choose between backbones by: takes are of the callers, and of the household's takes those, that are not kept for
+tests (see `benchmarks/people.py`), at most 180 a word; false accepts are counted on the test's speech, a second as one
+at most. A word is missed where no moment of a take gets above so many seconds of that speech as a rate allows. Without
+a BACKBONE it is the packaged one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
+
+from benchmarks.athena import held_out_speech  # noqa: E402
+from benchmarks.people import SPELLED, holds, is_tested, takes_of  # noqa: E402
+from benchmarks.transcribed import SILENCE_S, Heard  # noqa: E402
+from synth.spoken import reading  # noqa: E402
+from wakeword.backbone import PACKAGED, load_backbone  # noqa: E402
+from wakeword.config import load_config  # noqa: E402
+from wakeword.path import Paths, path_scores  # noqa: E402
+from wakeword.phones import phones  # noqa: E402
+
+WORDS = ("operator", "voyager", "wildfire", "onword", "thinkengine", "athena", "amelia")
+RATES_PER_HOUR = (0.5, 2.0, 5.0, 20.0)
+MOST_TAKES = 180
+
+
+def main() -> int:
+    arguments = _arguments()
+    rows = [json.loads(line) for line in (arguments.audio / "manifest.jsonl").read_text("utf-8").splitlines()]
+    result = {}
+    for path in arguments.backbones or [PACKAGED]:
+        missed = measured(path, arguments.words.split(","), rows, arguments.audio)
+        mean = np.mean(list(missed.values()), axis=0).round(3).tolist()
+        result[str(path)] = {"rates_per_hour": RATES_PER_HOUR, "missed": missed, "mean": mean}
+    print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))
+    return 0
+
+
+def measured(path: Path, words: Iterable[str], rows: list[dict], audio: Path) -> dict[str, list[float]]:
+    """Of each word the share that is missed at each of RATES_PER_HOUR."""
+    backbone, config = load_backbone(path), load_config("backbone")
+    heard, found = Heard(backbone, config), {}
+    said_by_others = cache(lambda name: heard(audio / name))
+    for word in words:
+        paths = Paths.of([[phones(ipa) for ipa in reading(SPELLED.get(word, word), "en").ipa]])
+        mine = [row for row in takes_of(rows, audio, word) if not is_tested(row)][:MOST_TAKES]
+        takes = np.array(
+            [path_scores(heard(audio / row["path"], SILENCE_S), paths, backbone.hearing).max() for row in mine]
+        )
+        others = [row["path"] for row in rows if _is_other_speech(row, word)]
+        curves = [path_scores(said_by_others(name), paths, backbone.hearing)[:, 0] for name in others]
+        seconds = np.sort(np.concatenate([_loudest(curve, round(1000 / config.step_ms)) for curve in curves]))[::-1]
+        hours = sum(map(len, curves)) * config.step_ms / 3.6e6
+        found[word] = [round(float((takes <= seconds[int(rate * hours)]).mean()), 3) for rate in RATES_PER_HOUR]
+        print(f"{word}: {found[word]} of {len(takes)}, {hours:.2f} h", file=sys.stderr, flush=True)
+    return found
+
+
+def _is_other_speech(row: dict, word: str) -> bool:
+    return row["kind"] in ("words", "speech", "tts") and held_out_speech(row) and not holds(row, word)
+
+
+def _loudest(curve: np.ndarray, steps: int) -> np.ndarray:
+    """The highest of each second."""
+    return np.pad(curve, (0, -len(curve) % steps)).reshape(-1, steps).max(axis=1)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("backbones", nargs="*", type=Path, metavar="BACKBONE")
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--words", default=",".join(WORDS))
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
