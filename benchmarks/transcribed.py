@@ -8,7 +8,8 @@ isolated words and ready synthetic clips, but nothing of the callers and speaker
 `benchmarks/people.py`), and no clip that contains one of the words to leave out: of a sentence with such a word the
 parts before and after it. Besides that espeak, flite and festival, where these programs are installed, read words and
 sentences, and espeak also nonsense by the rules of other languages; and so does each --voice of `wakeword train`, with
-words of the list --dictionary among them. Last, what many of them say is said again in another order
+words of the list --dictionary among them. Read speech without a text (LibriSpeech) is transcribed by PocketSphinx,
+where that is installed (`pip install pocketsphinx`). Last, what many of them say is said again in another order
 (`synth/splicing.py`), cut where the packaged backbone hears the phones. The result is DIR/clips, with what is said in
 each clip in said.json; `benchmarks/backbone.py` makes it, too, where it is not there yet.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+try:
+    from pocketsphinx import Decoder
+except ImportError:
+    Decoder = None
+
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
 from benchmarks.athena import HELD_OUT_NOISE, held_out_speech, link  # noqa: E402
@@ -37,7 +44,7 @@ from synth.splicing import RATE_HZ, Piece, pieces, shares, spliced  # noqa: E402
 from synth.voices.espeak import EspeakEngine, espeak_clips  # noqa: E402
 from synth.voices.espeak_data import FOREIGN, voices  # noqa: E402
 from synth.voices.speaking import open_voice, speak  # noqa: E402
-from wakeword.audio import read, write  # noqa: E402
+from wakeword.audio import read, to_int16, write  # noqa: E402
 from wakeword.backbone import Backbone, load_backbone  # noqa: E402
 from wakeword.config import Config, load_config  # noqa: E402
 from wakeword.likeness import loudest_steps  # noqa: E402
@@ -50,8 +57,10 @@ ENGLISH, NONSENSE, OTHERS = 5000, 2000, 300  # clips of espeak, of it in other l
 FLITE = ("kal16", "awb", "rms", "slt")
 FESTIVAL = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
 TAKES = ("precise_android", "precise_hey_chatterbox", "precise_athena", "precise_amelia")  # "ey ordenador" is a test
+READ, SURE, MIN_READ_S, MAX_READ_S = "librispeech", 0.3, 0.8, 5.0  # words that a recogniser is less sure of are cut out
+FRAMES_PER_S = 100  # of PocketSphinx
 SPLICED = {  # clips made of each kind
-    "calls": 10000, "words": 2500, "voices": 2500, "hmm": 1500, "flite": 500, "festival": 500,
+    "calls": 10000, "words": 2500, "read": 3000, "voices": 2500, "hmm": 1500, "flite": 500, "festival": 500,
 }  # fmt: skip
 CUTTINGS = 4  # of each recording, to choose pieces from
 SILENCE_S = 0.5  # around what phones are looked for in: the last one is heard late
@@ -119,6 +128,7 @@ class Transcribed:
         self.long: list[tuple[Path, list[int]]] = []  # calls that are only spliced
         self.engine = EspeakEngine(names=["en-us", "en-gb-x-rp", "es", *voices(), *voices(FOREIGN)])
         self.rng = np.random.default_rng(5)
+        self.decoder = Decoder(samprate=RATE_HZ, loglevel="FATAL") if Decoder else None
 
     def fill(self, audio: Path) -> list[str]:
         """Everything but the further voices. Returns the words that people say in the recordings."""
@@ -186,6 +196,8 @@ class Transcribed:
             )
         elif row["set"] in TAKES and self._clean(row["label"]):
             self._link(audio / row["path"], row["set"], "takes", row["label"])
+        elif row["set"] == READ and self.decoder:
+            self._read(audio / row["path"], row["speaker"])
 
     def _call(self, row: dict, path: Path, text: str) -> Iterator[str]:
         pcm, alone = read(path, RATE_HZ), row["kind"] == "words"
@@ -202,6 +214,33 @@ class Transcribed:
                 yield from said
             else:
                 self.long.append((target, sounds))
+
+    def _read(self, path: Path, speaker: str) -> None:
+        """What a recogniser is sure of, in clips that are short enough to be heard whole."""
+        pcm = read(path, RATE_HZ)
+        for number, (start_s, end_s, said) in enumerate(self._recognised(pcm)):
+            if self._clean(said) and end_s - start_s >= MIN_READ_S:
+                target = self.negatives / f"read_{speaker}" / f"{path.stem}_{number}.wav"
+                write(target, pcm[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)], RATE_HZ)
+                self._note(target, "read", said)
+
+    def _recognised(self, pcm: np.ndarray) -> Iterator[tuple[float, float, str]]:
+        """Start, end and text of each run of words of which PocketSphinx is sure."""
+        self.decoder.start_utt()
+        self.decoder.process_raw(to_int16(pcm).tobytes(), full_utt=True)
+        self.decoder.end_utt()
+        run: list[tuple[float, float, str]] = []
+        for segment in self.decoder.seg():
+            word = re.sub(r"\(\d+\)$", "", segment.word)  # "to(3)" is another pronunciation of "to"
+            start_s, end_s = segment.start_frame / FRAMES_PER_S, (segment.end_frame + 1) / FRAMES_PER_S
+            silent, sure = word[0] in "<[", segment.prob >= SURE
+            if run and not silent and (not sure or end_s - run[0][0] > MAX_READ_S):
+                yield run[0][0], run[-1][1], " ".join(said for *_, said in run)
+                run = []
+            if sure and not silent:
+                run.append((start_s, end_s, word))
+        if run:
+            yield run[0][0], run[-1][1], " ".join(said for *_, said in run)
 
     def _stretches(self, row: dict, words: list[str], seconds: float) -> list[tuple[float, float, list[str]]]:
         """The whole of a call, or what comes before and after the one word in it that is to be left out."""

@@ -131,7 +131,7 @@ def test_long_input_is_run_in_pieces_with_the_same_result(tiny_bundle: Path) -> 
 def test_short_calls_on_kept_buffers_give_what_one_long_call_gives(tiny_bundle: Path, pcm: np.ndarray) -> None:
     ww = wakeword.load(tiny_bundle)
     _, expected = ww.scores(pcm)
-    one, other = (ww.fresh()._words[0] for _ in range(2))
+    one, other = (ww.fresh()._ears[0] for _ in range(2))
     pieces, at = [], 0
     for steps in [1, 2, 8, 9, 3, 1] * 3:
         piece = to_float(pcm[at : at + steps * ww.step_samples])

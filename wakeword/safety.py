@@ -13,13 +13,13 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wakeword.errors import BundleError
+from wakeword.wire import WireError, as_bytes, fields
 
 LARGEST_BYTES = {
     "model.json": 4 << 20,
@@ -40,7 +40,6 @@ OPERATORS = """
     QuantizeLinear RNN Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Scan Shape Sigmoid Sin Slice
     Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where
 """
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 # The messages of onnx.proto3 by name: the fields that hold messages, by number. Whatever is not here is passed over.
 _MESSAGES: dict[str, dict[int, str]] = {
@@ -129,7 +128,7 @@ def check_graph(content: bytes, path: Path) -> None:
     """Refuses a serialised ONNX model with anything in it that a wake word does not need."""
     try:
         _GraphCheck().message(memoryview(content), "model", 0)
-    except _RefusedError as error:
+    except (_RefusedError, WireError) as error:
         raise BundleError(f"{path}: {error}") from None
 
 
@@ -170,54 +169,17 @@ class _GraphCheck:
     def message(self, data: memoryview, kind: str, depth: int) -> None:
         if depth > DEEPEST:
             raise _RefusedError(f"holds graphs more than {DEEPEST} levels deep")
-        for number, value in self._read(data):
+        for number, _, value in fields(data):
+            self._fields += 1
+            if self._fields > MOST_FIELDS:
+                raise _RefusedError(f"holds more than {MOST_FIELDS} fields, expected about a thousand")
             if number in _FORBIDDEN[kind]:
                 raise _RefusedError(f"holds {_FORBIDDEN[kind][number]}, which a wake word does not need")
             if kind == "tensor" and number == 14 and value != 0:  # data_location
                 raise _RefusedError("holds a reference to another file, which a wake word does not need")
-            if (kind, number) in _NAMES and bytes(_bytes(value)) not in _NAMES[kind, number]:
-                shown = bytes(_bytes(value)[:40]).decode("ascii", "replace")
+            if (kind, number) in _NAMES and bytes(as_bytes(value)) not in _NAMES[kind, number]:
+                shown = bytes(as_bytes(value)[:40]).decode("ascii", "replace")
                 raise _RefusedError(f"holds the operator or domain {shown!r}, which a wake word does not need")
             if number in _MESSAGES[kind]:
                 inner = _MESSAGES[kind][number]
-                self.message(_bytes(value), inner, depth + (inner == "graph"))
-
-    def _read(self, data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-        """(number, value) of each field of a message; groups, which onnx has none of, are refused."""
-        at = 0
-        while at < len(data):
-            self._fields += 1
-            if self._fields > MOST_FIELDS:
-                raise _RefusedError(f"holds more than {MOST_FIELDS} fields, expected about a thousand")
-            key, at = _varint(data, at)
-            number, wire = key >> 3, key & 7
-            if wire == VARINT:
-                value, at = _varint(data, at)
-            elif wire in (FIXED64, FIXED32):
-                value, at = data[at : at + 8], at + (8 if wire == FIXED64 else 4)
-            elif wire == BYTES:
-                length, at = _varint(data, at)
-                value, at = data[at : at + length], at + length
-            else:
-                raise _RefusedError("damaged: not an ONNX model")
-            if at > len(data):
-                raise _RefusedError("damaged: it ends too early")
-            yield number, value
-
-
-def _bytes(value: int | memoryview) -> memoryview:
-    if isinstance(value, int):
-        raise _RefusedError("damaged: not an ONNX model")
-    return value
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise _RefusedError("damaged: not an ONNX model")
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
+                self.message(as_bytes(value), inner, depth + (inner == "graph"))

@@ -13,6 +13,7 @@ from wakeword.bundle import Bundle, read_bundle
 from wakeword.bundle_stream import BundleStream, OnScore
 from wakeword.capture import Capture, Recorder
 from wakeword.detector import Detection, Rule
+from wakeword.ear import Ear, Sessions
 from wakeword.errors import BundleError
 from wakeword.gate import Gate, LevelRater, Rater, VadRater
 from wakeword.sections import DetectorConfig
@@ -66,7 +67,9 @@ class WakeWord:
             raise BundleError(f"load: got bundles at {sorted(rates)} Hz, expected one sample rate")
         self.sample_rate_hz: int = rates.pop()
         rule = rule if isinstance(rule, Rule) else Rule(rule)
-        self._words = [BundleStream(bundle, rule) for bundle in bundles]
+        self._words = {number: BundleStream(bundle, rule) for number, bundle in enumerate(bundles)}
+        self._sessions = Sessions(bundles)
+        self._ears = self._sessions.ears(self._words)
         unknown = set(rule.threshold if isinstance(rule.threshold, Mapping) else ()) - set(self.phrases)
         if unknown:
             raise BundleError(f"threshold: got {min(unknown)!r}, expected one of the phrases {self.phrases}")
@@ -79,27 +82,27 @@ class WakeWord:
     @property
     def phrases(self) -> list[str]:
         """The K phrases listened for, in the order of the columns of `scores`."""
-        return [phrase for word in self._words for phrase in word.card.phrases]
+        return [phrase for word in self._words.values() for phrase in word.card.phrases]
 
     @property
     def detector_configs(self) -> list[DetectorConfig]:
         """The decision rule of each phrase, with its threshold."""
-        return [detector.config for word in self._words for detector in word.detectors]
+        return [detector.config for word in self._words.values() for detector in word.detectors]
 
     @property
     def step_samples(self) -> int:
         """Samples from one probability to the next (of the first bundle)."""
-        return self._words[0].step_samples
+        return self._first.step_samples
 
     @property
     def warmup_steps(self) -> int:
         """Outputs after a reset that have not yet seen a full window; they never fire (of the first bundle)."""
-        return self._words[0].warmup_steps
+        return self._first.warmup_steps
 
     @property
     def latest_scores(self) -> list[float]:
         """What each of the K phrases' last decision was made on: its smoothed probability, 0 before the first."""
-        return [score for word in self._words for score in word.latest_scores()]
+        return [score for word in self._words.values() for score in word.latest_scores()]
 
     def fresh(self, phrases: Collection[str] | None = None, history_s: float = 0.0) -> WakeWord:
         """Another stream of the same bundles, from the start. Cheap: it shares their sessions, and nothing else.
@@ -110,11 +113,15 @@ class WakeWord:
 
         Raises BundleError if no bundle is left.
         """
-        words = [word for word in self._words if phrases is None or not set(phrases).isdisjoint(word.card.phrases)]
+        words = {
+            number: word.fresh()
+            for number, word in self._words.items()
+            if phrases is None or not set(phrases).isdisjoint(word.card.phrases)
+        }
         if not words:
             raise BundleError(f"fresh: got {sorted(phrases or [])}, expected some of {self.phrases}")
         other = copy.copy(self)
-        other._words = [word.fresh() for word in words]
+        other._words, other._ears = words, self._sessions.ears(words)
         other._gate = _gate(*self._gate_rule)
         other._recorder = Recorder(self.sample_rate_hz, history_s)
         other._last = other.on_score = None
@@ -122,8 +129,8 @@ class WakeWord:
 
     @property
     def state_size(self) -> int:
-        """Numbers that the graph carries from call to call (of the first bundle)."""
-        return self._words[0].state_size
+        """Numbers that the graph carries from call to call (where there are several: the first)."""
+        return self._ears[0].state_size
 
     def feed(self, pcm: np.ndarray) -> list[Detection]:
         """int16 or float32 mono [N] at `sample_rate_hz`, any N. Raises AudioError, and changes nothing, if unusable."""
@@ -132,19 +139,19 @@ class WakeWord:
             self._gate.feed(samples)
         self._recorder.feed(samples)
         hits: list[Detection] = []
-        for word in self._words:
-            hits += word.feed(samples, self._gate, self.on_score)
+        for ear in self._ears:
+            hits += self._decided(ear, ear.feed(samples))
         return self._heard(hits) if hits else hits
 
     def flush(self) -> list[Detection]:
         """The end of a stream: the samples still held back, filled up to a step with silence."""
         self._recorder.end()
-        return self._heard([hit for word in self._words for hit in word.flush(self._gate, self.on_score)])
+        return self._heard([hit for ear in self._ears for hit in self._decided(ear, ear.flush())])
 
     def reset(self) -> None:
         """As if nothing had been heard: time starts again at zero."""
-        for word in self._words:
-            word.reset()
+        for part in (*self._ears, *self._words.values()):
+            part.reset()
         if self._gate:
             self._gate.reset()
         self._recorder.reset()
@@ -171,6 +178,17 @@ class WakeWord:
         after = after or self._last
         return self._recorder.capture(after and after.end_s, pre_roll_s, max_s, end_silence_s, wait_s)
 
+    @property
+    def _first(self) -> BundleStream:
+        return next(iter(self._words.values()))
+
+    def _decided(self, ear: Ear, probabilities: np.ndarray | None) -> list[Detection]:
+        hits: list[Detection] = []
+        if probabilities is not None:
+            for number, own in ear.by_bundle(probabilities):
+                hits += self._words[number].decide(own, self._gate, self.on_score)
+        return hits
+
     def _heard(self, detections: list[Detection]) -> list[Detection]:
         if detections:
             detections.sort(key=lambda detection: detection.end_s)
@@ -185,14 +203,15 @@ class WakeWord:
         unusable, and BundleError if several bundles differ in their step.
         """
         samples = to_float(pcm)
-        steps = {word.step_samples for word in self._words}
+        steps = {word.step_samples for word in self._words.values()}
         if len(steps) > 1:
             raise BundleError(f"scores: got bundles with steps of {sorted(steps)} samples, expected one step")
-        curves = [
-            word.fresh().run(samples[: len(samples) // self.step_samples * self.step_samples]) for word in self._words
-        ]
-        times_s = np.arange(1, len(curves[0]) + 1) * (self.step_samples / self.sample_rate_hz)
-        return times_s, np.concatenate(curves, axis=1)
+        whole, curves = samples[: len(samples) // self.step_samples * self.step_samples], {}
+        for ear in self._sessions.ears(self._words):
+            curves |= ear.by_bundle(ear.run(whole))
+        probabilities = np.concatenate([curves[number] for number in self._words], axis=1)
+        times_s = np.arange(1, len(probabilities) + 1) * (self.step_samples / self.sample_rate_hz)
+        return times_s, probabilities
 
 
 def _gate(min_level_dbfs: float | None, vad_threshold: float | None, sample_rate_hz: int) -> Gate | None:
