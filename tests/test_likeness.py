@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wakeword.likeness import BLANKS, LEAST_OFTEN, PACE, SHARE, SHARE_OF_NOTHING, loudest_steps, measured_hearing
+from wakeword.likeness import BLANKS, DOUBT, LEAST_OFTEN, PACE, SHARE, SHARE_OF_NOTHING, loudest_steps, measured_hearing
 from wakeword.path import Paths, hearing_in, path_scores
 from wakeword.phones import BLANK, PHONES, phones
 
@@ -41,6 +41,7 @@ def test_what_is_heard_for_a_phone_counts_for_it_and_a_blank_little() -> None:
     assert likeness[T, S] == 0.0  # s was never said
     assert likeness[BLANK, BLANK] == pytest.approx(BLANKS)
     assert measured["pace"] == pytest.approx([PACE])
+    assert measured["doubt"] == pytest.approx([DOUBT])
     assert likeness.max() <= 1.0
 
 
@@ -63,4 +64,5 @@ def test_a_phrase_said_slowly_and_in_parts_scores_less_than_in_one_go() -> None:
     pause = [{BLANK: 0.99}] * 20
     at_once = path_scores(heard([{K: 0.9}, {A: 0.9}, {T: 0.9}]), Paths.of([[(K, A, T)]]), hearing).max()
     apart = path_scores(heard([{K: 0.9}, *pause, {A: 0.9}, {T: 0.9}]), Paths.of([[(K, A, T)]]), hearing).max()
-    assert apart == pytest.approx(at_once * PACE ** (20 / 3), rel=1e-3)
+    nothing = PACE * (BLANKS * 0.99) ** DOUBT  # what a step costs in which nothing is said
+    assert apart == pytest.approx(at_once * nothing ** (20 / 3), rel=1e-3)

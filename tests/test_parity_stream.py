@@ -100,10 +100,11 @@ def test_two_phrases_have_two_columns() -> None:
 
 
 def some_hearing() -> dict[str, np.ndarray]:
-    """A likeness of phones in which each also counts a little for its neighbours, and a pace."""
+    """A likeness of phones in which each also counts a little for its neighbours, a pace and a doubt."""
     count = len(PHONES)
     likeness = np.eye(count) + 0.2 * np.eye(count, k=1) + 0.1 * np.eye(count, k=-1)
-    return {"likeness": likeness.astype(np.float32), "pace": np.array([0.8], np.float32)}
+    scalars = {"pace": 0.8, "doubt": 0.3}
+    return {"likeness": likeness.astype(np.float32), **{k: np.array([v], np.float32) for k, v in scalars.items()}}
 
 
 def tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:

@@ -34,6 +34,20 @@ def test_the_same_phones_in_another_order_are_not_the_phrase() -> None:
     assert path_scores(heard([BLANK, *TACK, BLANK]), Paths.of([[CAT]])).max() < 0.2
 
 
+def test_with_doubt_a_phrase_costs_more_where_nothing_is_likely_and_nothing_where_it_is_sure() -> None:
+    sure, unsure = heard([*CAT], 0.0), heard([*CAT], 0.9)  # then the likeliest phone of each step has a tenth
+    paths, hearing = Paths.of([[CAT]]), hearing_in({})
+    without, with_doubt = (
+        [
+            path.path_scores(posteriors, paths, hearing | {"doubt": np.array([doubt])}).max()
+            for posteriors in (sure, unsure)
+        ]
+        for doubt in (0.0, 0.5)
+    )
+    assert without == pytest.approx([1.0, 1.0])
+    assert with_doubt == pytest.approx([1.0, 0.1**0.5])
+
+
 def test_one_wrong_phone_of_many_costs_less_than_one_of_few() -> None:
     long = phones("kəmpjutə")
     wrong_long = [*long[:3], phones("s")[0], *long[4:]]

@@ -34,7 +34,7 @@ from wakeword.halves import halved
 from wakeword.safety import check_graph, read_arrays, read_bounded
 from wakeword.sections import Section
 
-FORMAT_VERSION = 5  # 1 knew no paths, 2 no spotter, 3 no likeness of phones, 4 no float16 weights
+FORMAT_VERSION = 6  # 1 knew no paths, 2 no spotter, 3 no likeness of phones, 4 no float16 weights, 5 no doubt
 READY = Path(__file__).parent / "models"  # bundles that come with the package, by name
 LONGEST_PHRASE, MOST_PHRASES, LONGEST_S = 200, 1000, 60.0
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode: control characters, halves of characters, line ends
@@ -89,8 +89,9 @@ class Bundle:
         conv.weight [C, F, kernel], conv.bias [C], gru.i.weight_ih [3H, I], gru.i.weight_hh [3H, H], gru.i.bias_ih [3H],
         gru.i.bias_hh [3H], head.weight [K, H * members], head.bias [K]. Where the card has paths, the head's outputs
         are the phones of `wakeword.phones` instead of phrases; but with a spotter these are those of other GRUs and
-        another head, spotter.gru.i and spotter.head. With the phones go likeness [S, S] and pace [1] (see
-        `wakeword.path`), which bundles before format 4 lack. Raises BundleError if the file is not readable.
+        another head, spotter.gru.i and spotter.head. With the phones go likeness [S, S], pace [1] and doubt [1] (see
+        `wakeword.path`); bundles before format 4 lack all three, those before format 6 the last. Raises BundleError if
+        the file is not readable.
         """
         try:
             kept = safetensors.numpy.load(read_bounded(self.path / WEIGHTS))

@@ -247,8 +247,10 @@ def _path_scores(g: GraphBuilder, logits: str, paths: Paths, prefix: str, weight
     """Logits [T, S] of phones -> scores [T, K]: `wakeword.path.path_scores`, its state [P, I] carried."""
     hearing = hearing_in(weights, prefix)
     counted = g.node("MatMul", g.node("Softmax", logits, axis=1), g.constant(hearing["likeness"]))
-    cheapest = g.node("Div", g.node("ReduceMax", counted, axes=[1], keepdims=1), g.constant(hearing["pace"]))
-    costs = g.node("Div", counted, cheapest)
+    likeliest = g.node("ReduceMax", counted, axes=[1], keepdims=1)
+    if hearing["doubt"].any():
+        likeliest = g.node("Pow", likeliest, g.constant(1.0 - hearing["doubt"]))
+    costs = g.node("Div", counted, g.node("Div", likeliest, g.constant(hearing["pace"])))
     own = g.node("Gather", costs, g.constant(paths.phone, np.int64), axis=1)  # [T, P, I]
     rows, states = paths.phone.shape
     before = g.reshape(g.state("path", rows * states), [rows, states])

@@ -18,15 +18,15 @@ from wakeword.phones import BLANK
 # Chosen together, on five words that the backbone never heard: docs/experiments.md.
 SHARE, CONTRAST = 0.3, 2.0
 SHARE_OF_NOTHING = 0.1  # the blank's instead: a phone that was not heard at all is a weak sign of any
-BLANKS = 0.3  # how much a blank counts at all: the network says "nothing new" too readily
-PACE = 0.9
+BLANKS = 0.6  # how much a blank counts at all: the network says "nothing new" too readily
+PACE, DOUBT = 0.95, 0.3
 
 LEAST_OFTEN = 20  # a phone that was said less often counts for itself alone
 LEAST = 1e-6  # probability
 
 
 def measured_hearing(recordings: Iterable[tuple[np.ndarray, Sequence[int]]], phones: int) -> dict[str, np.ndarray]:
-    """likeness float32 [S, S] and pace [1] (see `wakeword.path`) of (probabilities [T, S], what is said) pairs.
+    """likeness float32 [S, S], pace and doubt [1] (see `wakeword.path`) of (probabilities [T, S], what is said) pairs.
 
     Recordings too short for what is said in them are passed over.
     """
@@ -42,7 +42,8 @@ def measured_hearing(recordings: Iterable[tuple[np.ndarray, Sequence[int]]], pho
         counts[phone] = 1.0
         likeness[:, phone] = np.minimum(counts, 1.0)
     likeness[BLANK] *= BLANKS
-    return {"likeness": likeness.astype(np.float32), "pace": np.array([PACE], np.float32)}
+    scalars = {name: np.array([value], np.float32) for name, value in (("pace", PACE), ("doubt", DOUBT))}
+    return {"likeness": likeness.astype(np.float32), **scalars}
 
 
 def loudest_steps(posteriors: np.ndarray, said: Sequence[int]) -> list[tuple[int, int]]:

@@ -64,7 +64,8 @@ class Spotter(nn.Module):
             x = norm(steps.transpose(1, 2)).transpose(1, 2)
             last.append(after)
         counted = torch.softmax(self.head(x), dim=2) @ self.likeness
-        scores, path = self._walked(counted / counted.amax(dim=2, keepdim=True) * self.pace, state.path)
+        likeliest = counted.amax(dim=2, keepdim=True) ** (1.0 - self.doubt)
+        scores, path = self._walked(counted / likeliest * self.pace, state.path)
         known = torch.cat([state.held, scores], dim=1)
         held = known.unfold(1, HELD_STEPS, 1).amax(dim=3)
         state = SpotState(tuple(last), path, known[:, known.shape[1] - HELD_STEPS + 1 :])
