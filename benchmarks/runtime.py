@@ -25,6 +25,7 @@ import numpy as np
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
 from wakeword.bench import CHUNKS_MS, Feed, feeder, fresh_process, noise_stream, timed  # noqa: E402
+from wakeword.bundle import READY  # noqa: E402
 from wakeword.info import numbers  # noqa: E402
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 PEERS = ("pymicro_wakeword", "pyopen_wakeword", "pvporcupine")
 TYPED = "typed"  # the default configuration as a phrase without recordings has it: with members
 TEN = "ten_words"  # one bundle of the default configuration that knows ten phrases
+FIVE = "five_bundles"  # the packaged models of default's size side by side, and the first of them alone
+MODELS = ("hey_computer", "computer", "activate", "okay_computer", "okay_nabu")
 
 
 def main() -> int:
@@ -42,6 +45,9 @@ def main() -> int:
         feeders = {name: feeder(path, arguments.seconds) for name, path in bundles.items()}
         peers = {name: peer(arguments.seconds) for name, peer in zip(PEERS, PEER_FEEDERS, strict=True)}
         feeders |= {name: feed for name, feed in peers.items() if feed}
+        if not arguments.bundle:
+            models = [READY / name for name in MODELS]
+            feeders |= {MODELS[0]: feeder(models[0], arguments.seconds), FIVE: feeder(models, arguments.seconds)}
         ratios = {ms: timed(feeders, ms, arguments.seconds, arguments.rounds) for ms in CHUNKS_MS}
         first = next(iter(feeders))
         facts = fresh_process(bundles[first]) | {"added_latency_ms": numbers(bundles[first])["added_latency_ms"]}
@@ -55,6 +61,8 @@ def main() -> int:
         result["typed_vs_recorded"] = round(ratios[80][TYPED] / ratios[80][first], 3)
     if TEN in feeders:
         result["ten_words_vs_one"] = round(ratios[80][TEN] / ratios[80][first], 3)
+    if FIVE in feeders:
+        result["five_bundles_vs_one"] = round(ratios[80][FIVE] / ratios[80][MODELS[0]], 3)
     result |= facts
     result["all"] = {name: {f"rtf_{ms}ms": round(ratios[ms][name], 6) for ms in CHUNKS_MS} for name in feeders}
     print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))

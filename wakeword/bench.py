@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,9 @@ def measured(bundle: str | Path, seconds: float = 20.0, rounds: int = 3) -> dict
     return {**found, **fresh_process(located(bundle)), "added_latency_ms": numbers(bundle)["added_latency_ms"]}
 
 
-def feeder(bundle: str | Path, seconds: float) -> Feed:
-    """Lets a bundle hear so many seconds of `noise_stream`."""
-    ww = load(bundle)
+def feeder(bundles: str | Path | Sequence[Path], seconds: float) -> Feed:
+    """Lets a bundle, or several side by side, hear so many seconds of `noise_stream`."""
+    ww = load(bundles)
     pcm = noise_stream(seconds, ww.sample_rate_hz)
 
     def feed(chunk_ms: int) -> None:
