@@ -29,12 +29,12 @@ FROM_WAKEWORD = {
 # Inside wakeword: a file or folder imports only from lines above its own.
 FLOORS = (
     {"errors", "sections"},
-    {"config", "files", "halves", "phones"},
-    {"audio", "likeness", "path", "safety"},
+    {"config", "files", "halves", "phones", "wire"},
+    {"audio", "joined", "likeness", "path", "safety"},
     {"capture", "clips", "detector", "features", "gate", "prefetch"},
     {"bundle", "graph", "labels", "metrics", "shards", "sources"},
     {"spotter", "team"},
-    {"batches", "bundle_stream", "checkpoint", "info", "microphone", "model"},
+    {"batches", "bundle_stream", "checkpoint", "ear", "info", "microphone", "model"},
     {"rounding", "stream"},
     {
         "actions",
