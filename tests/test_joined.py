@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import wakeword
 from tests.signals import speech_like
 from wakeword.bundle import GRAPH, read_bundle
 from wakeword.errors import BundleError
-from wakeword.joined import Carried, Graph, JoinError, joined
+from wakeword.joined import Carried, Graph, JoinError, joined, metadata
 
 torch = pytest.importorskip("torch", reason="exporting needs the extra 'train'")
 onnx = pytest.importorskip("onnx", reason="changing graphs needs the extra 'train'")
@@ -208,6 +211,37 @@ def from_nowhere(content: bytes) -> bytes:
     model = onnx.load_from_string(content)
     model.graph.node[5].input[0] = "nothing"
     return model.SerializeToString()
+
+
+@given(st.data())
+def test_damage_anywhere_is_refused_or_harmless(data: st.DataObject) -> None:
+    content = bytearray((READY / "computer_micro" / GRAPH).read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(JoinError):  # nothing else may come out; of most bytes, the weights, nobody can tell
+        joined([bytes(content), (READY / "computer_micro" / GRAPH).read_bytes()], [1, 1])
+        metadata(bytes(content))
+
+
+def with_a_chain(content: bytes, last: int) -> bytes:
+    """With 300 more parts of state, each followed by the next one, and the last by the part of that number."""
+    model = onnx.load_from_string(content)
+    by_output = {name: node for node in model.graph.node for name in node.output}
+    split, concat = by_output["state_pcm"], by_output[by_output["next_state"].input[0]]
+    sizes = next(tensor for tensor in model.graph.initializer if tensor.name == split.input[1])
+    names = [f"chain_{i}" for i in range(300)]
+    split.output.extend(names)
+    concat.input.extend([*names[1:], names[last]])
+    known = numpy_helper.to_array(sizes).tolist()
+    sizes.CopyFrom(numpy_helper.from_array(np.array([*known, *[1] * len(names)]), sizes.name))
+    return model.SerializeToString()
+
+
+def test_state_made_to_take_hundreds_of_rounds_is_given_up_on(tiny_bundle: Path) -> None:
+    content = (tiny_bundle / GRAPH).read_bytes()
+    joined([with_a_chain(content, 0), with_a_chain(content, 0)], [1, 1])
+    with pytest.raises(JoinError, match="more than 50 rounds"):
+        joined([with_a_chain(content, 0), with_a_chain(content, 1)], [1, 1])
 
 
 @pytest.mark.parametrize(

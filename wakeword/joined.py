@@ -24,6 +24,7 @@ NODE, NAME, TENSOR, INPUT, OUTPUT = 1, 2, 5, 11, 12  # of a graph
 NODE_INPUT, NODE_OUTPUT, NODE_NAME, OPERATOR, NODE_DOC = 1, 2, 3, 4, 6
 DIMS, DATA_TYPE, TENSOR_NAME, RAW = 1, 2, 8, 9
 FLOAT, INT64 = 1, 7  # of a tensor's data types
+MOST_ROUNDS = 50  # of telling state apart; ours need three, and a stranger's graph may be made to need thousands
 
 
 class JoinError(Exception):
@@ -156,14 +157,15 @@ class _Joiner:
     def __init__(self, graphs: list[Graph]) -> None:
         self._numbers: dict[Hashable, int] = {}
         self._ones = [self._begun(graph, Carried(graph)) for graph in graphs]
-        while True:
+        for _ in range(MOST_ROUNDS):
             for one in self._ones:
                 self._number_values(one)
             finer = [self._followed(one) for one in self._ones]
             if len(set(chain(*finer))) == len({part for one in self._ones for part in one.parts}):
-                break
+                return
             for one, parts in zip(self._ones, finer, strict=True):
                 one.parts = parts
+        raise JoinError(f"state that takes more than {MOST_ROUNDS} rounds to tell apart")
 
     def _number(self, value: Hashable) -> int:
         return self._numbers.setdefault(value, len(self._numbers))
@@ -282,7 +284,7 @@ def _tensor(name: str, values: list[int]) -> bytes:
 def _int64(tensor: bytes) -> list[int]:
     """What `_tensor` wrote, or `onnx` did."""
     kept = {number: value for number, _, value in fields(memoryview(tensor))}
-    if kept.get(DATA_TYPE) != INT64 or isinstance(kept.get(RAW, 0), int):
+    if kept.get(DATA_TYPE) != INT64 or isinstance(kept.get(RAW, 0), int) or len(kept[RAW]) % 8:
         raise JoinError("sizes that are no row of int64")
     return np.frombuffer(kept[RAW], "<i8").tolist()
 
