@@ -1,7 +1,8 @@
 """Trains the backbone that this package ships, on transcribed speech of people and of synthesizers.
 
     python benchmarks/backbone.py --audio AUDIO --work DIR [--leave-out operator,voyager] [--start-from FILE]
-        [--network micro] [--frozen-layers 2] [--voice kokoro=4000] [--voice NAME.onnx=1200] [--dictionary WORDS.txt]
+        [--network micro] [--frozen-layers 2] [--spotting 0.5] [--learning-rate 1e-3]
+        [--voice kokoro=4000] [--voice NAME.onnx=1200] [--dictionary WORDS.txt]
 
 The clips in DIR are made first, where they are not there yet, as `benchmarks/transcribed.py` makes them and by the same
 options. The result is DIR/run/backbone.safetensors.
@@ -34,9 +35,9 @@ from wakeword.likeness import measured_hearing  # noqa: E402
 from wakeword.phones import PHONES, phones  # noqa: E402
 
 SHARES = {  # of the draws of negatives: people are few, so they are drawn often
-    "calls": 0.06, "words": 0.04, "takes": 0.03, "hmm": 0.05, "espeak": 0.08, "nonsense": 0.07, "flite": 0.02,
-    "festival": 0.02, "voices": 0.09, "spliced_calls": 0.30, "spliced_words": 0.10, "spliced_voices": 0.07,
-    "spliced_hmm": 0.04, "spliced_flite": 0.02, "spliced_festival": 0.01,
+    "calls": 0.06, "words": 0.04, "takes": 0.03, "read": 0.03, "hmm": 0.04, "espeak": 0.07, "nonsense": 0.06,
+    "flite": 0.02, "festival": 0.02, "voices": 0.09, "spliced_calls": 0.25, "spliced_words": 0.08, "spliced_read": 0.12,
+    "spliced_voices": 0.05, "spliced_hmm": 0.02, "spliced_flite": 0.01, "spliced_festival": 0.01,
 }  # fmt: skip
 PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 30, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`
 PEOPLE = ("calls", "words", "takes")  # of the kinds of clips: what `hearing` is measured on
@@ -45,12 +46,13 @@ PEOPLE = ("calls", "words", "takes")  # of the kinds of clips: what `hearing` is
 def main() -> int:
     arguments = _arguments()
     clips = laid_out(arguments)
-    told = ("frozen_layers", "max_steps", "max_minutes")
+    told = ("frozen_layers", "learning_rate", "max_steps", "max_minutes")
     limits = {name: value for name, value in vars(arguments).items() if name in told and value is not None}
     layers = {name: getattr(load_config(arguments.network), name).model_dump() for name in ("features", "model")}
     config = override(load_config("backbone"), **layers, train=limits)
     run = arguments.work / "run"
-    backbone = train_backbone(config, speech(clips, config), run, reporter(False), arguments.start_from)
+    found = speech(clips, config)
+    backbone = train_backbone(config, found, run, reporter(False), arguments.start_from, arguments.spotting)
     if arguments.start_from:
         backbone.weights.update(load_backbone(arguments.start_from).for_members(config))
     measured(backbone, config, clips, arguments.audio, run / PACKAGED.name)
@@ -115,6 +117,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--network", default="backbone", help="the configuration whose features and layers it has")
     parser.add_argument("--start-from", type=Path, help="a backbone.safetensors to begin with")
     parser.add_argument("--frozen-layers", type=int, help="the first layers of --start-from that do not learn")
+    parser.add_argument("--spotting", type=float, default=0.0, help="how much phrases that are looked for count")
+    parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--max-minutes", type=float)
     return parser.parse_args()

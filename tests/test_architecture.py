@@ -33,7 +33,7 @@ FLOORS = (
     {"audio", "joined", "likeness", "path", "safety"},
     {"capture", "clips", "detector", "features", "gate", "prefetch"},
     {"bundle", "graph", "labels", "metrics", "shards", "sources"},
-    {"spotter", "team"},
+    {"ctc", "spotter", "spotting", "team"},
     {"batches", "bundle_stream", "checkpoint", "ear", "info", "microphone", "model"},
     {"rounding", "stream"},
     {
@@ -65,11 +65,13 @@ HEAVY = {
     "torch": {
         "wakeword.backbone",
         "wakeword.batches",
+        "wakeword.ctc",
         "wakeword.model",
         "wakeword.rounding",
         "wakeword.run",
         "wakeword.teacher",
         "wakeword.spotter",
+        "wakeword.spotting",
         "wakeword.team",
         "wakeword.validate",
         "wakeword.train",

@@ -1,6 +1,7 @@
 """The backbone on a language of three tones, each a phone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -15,15 +16,13 @@ from wakeword.backbone import (  # noqa: E402
     Backbone,
     BackboneRun,
     Speech,
-    ctc_loss,
-    decoded,
-    edit_distance,
     load_backbone,
     packaged_backbone,
     train_backbone,
 )  # fmt: skip
 from wakeword.clips import Event, Example  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
+from wakeword.ctc import ctc_loss, decoded, edit_distance  # noqa: E402
 from wakeword.errors import ConfigError, DataError  # noqa: E402
 from wakeword.model import WakeModel  # noqa: E402
 from wakeword.path import Paths  # noqa: E402
@@ -72,19 +71,30 @@ def test_a_backbone_learns_the_order_of_sounds_from_nothing_else(tmp_path: Path)
     np.testing.assert_array_equal(read.weights["conv.weight"], written.weights["conv.weight"])
 
 
-def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spotting", [0.0, 0.5])
+def test_a_run_goes_on_where_it_was_cut(tmp_path: Path, spotting: float) -> None:
     config = tiny(max_steps=6, validate_every_steps=3)
-    whole = train_backbone(config, tones(config), tmp_path / "whole")
-    run = BackboneRun(config, tones(config), tmp_path / "cut")
+    speech = tones(config)  # with phones enough in each recording to be looked for, whatever they are
+    speech = replace(speech, said={source: [*phones, 3, 4, 5, 3] for source, phones in speech.said.items()})
+    whole = train_backbone(config, speech, tmp_path / "whole", spotting=spotting)
+    run = BackboneRun(config, speech, tmp_path / "cut", spotting=spotting)
     supply = run.batches()
     for _ in range(3):
         run.train_step(next(supply))
         run.count(0.0, 0.0)
     run.validate()
     run.save()
-    cut = train_backbone(config, tones(config), tmp_path / "cut")
+    cut = train_backbone(config, speech, tmp_path / "cut", spotting=spotting)
     for name, value in whole.weights.items():
         np.testing.assert_array_equal(cut.weights[name], value)
+
+
+def test_phrases_that_are_looked_for_change_what_is_learned(tmp_path: Path) -> None:
+    config = tiny(max_steps=2, validate_every_steps=1)
+    speech = tones(config)
+    speech = replace(speech, said={source: [*phones, 3, 4, 5, 3] for source, phones in speech.said.items()})
+    plain, spotted = (train_backbone(config, speech, tmp_path / str(n), spotting=n) for n in (0.0, 0.5))
+    assert not torch.equal(plain.weights["head.weight"], spotted.weights["head.weight"])
 
 
 def test_a_word_takes_all_of_a_backbone_but_its_head(tmp_path: Path) -> None:

@@ -17,17 +17,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wakeword import checkpoint
 from wakeword.audio import FULL_SCALE
 from wakeword.clips import Example
 from wakeword.config import Config, SystemConfig
+from wakeword.ctc import ctc_loss, decoded, edit_distance
 from wakeword.errors import ConfigError, DataError
 from wakeword.model import WakeModel
 from wakeword.path import HEARING, hearing_in
-from wakeword.phones import BLANK, PHONES
+from wakeword.phones import PHONES
 from wakeword.run import Report, Run, run_identity
+from wakeword.spotting import spotting_loss
 from wakeword.team import locked_by_first
 
 PACKAGED = Path(__file__).parent / "weights" / "backbone.safetensors"
@@ -48,10 +50,15 @@ class Speech:
 
 
 class SpeechBatch(NamedTuple):
-    """pcm float32 [B, N] in -1..1, and the phones of each example in the order of their events."""
+    """pcm float32 [B, N] in -1..1, and of each example the phones of its recordings in their order."""
 
     pcm: Tensor
-    said: list[list[int]]
+    recordings: list[list[list[int]]]
+
+    @property
+    def said(self) -> list[list[int]]:
+        """The phones of each example."""
+        return [list(chain.from_iterable(example)) for example in self.recordings]
 
 
 @dataclass(frozen=True)
@@ -137,15 +144,20 @@ def packaged_backbone(config: SystemConfig) -> Backbone:
 
 
 def train_backbone(
-    config: Config, speech: Speech, out: str | Path, report: Report = lambda event: None, start_from: Path | None = None
+    config: Config,
+    speech: Speech,
+    out: str | Path,
+    report: Report = lambda event: None,
+    start_from: Path | None = None,
+    spotting: float = 0.0,
 ) -> Backbone:
     """Trains, resuming what was cut off, and writes the best averaged weights to out/backbone.safetensors.
 
-    `start_from` is a backbone to begin with: its layers from below, as far as the sizes agree. Raises what
-    `wakeword.train.train` does.
+    `start_from` is a backbone to begin with: its layers from below, as far as the sizes agree. `spotting` is how much
+    `wakeword.spotting`'s loss counts beside CTC's, by that backbone's hearing. Raises what `wakeword.train.train` does.
     """
     with locked_by_first(Path(out) / "training"):
-        run = BackboneRun(config, speech, Path(out), start_from)
+        run = BackboneRun(config, speech, Path(out), start_from, spotting)
         run.to_its_end(report)
         if run.team.leads:
             run.write()
@@ -156,15 +168,19 @@ def train_backbone(
 class BackboneRun(Run[SpeechBatch]):
     """A network that says which sound begins. What it is judged by is the phone error rate."""
 
-    def __init__(self, config: Config, speech: Speech, out: Path, start_from: Path | None = None) -> None:
+    def __init__(
+        self, config: Config, speech: Speech, out: Path, start_from: Path | None = None, spotting: float = 0.0
+    ) -> None:
         torch.manual_seed(config.train.seed)
         model = WakeModel(config, len(PHONES))
         begun = load_backbone(start_from) if start_from is not None else None
         if begun:
             begun.lend(model)
         super().__init__(config, model, out)
-        self.speech, self.held_out = speech, []
-        self.identity = run_identity(config, speech.provenance, begun and begun.name)
+        self.speech, self.held_out, self.spotting = speech, [], spotting
+        hearing = begun.hearing if begun else hearing_in({})
+        self.hearing = {name: torch.from_numpy(value).to(self.team.device) for name, value in hearing.items()}
+        self.identity = run_identity(config, speech.provenance, begun and begun.name, spotting)
         self.restore()
 
     def batches(self) -> Iterator[SpeechBatch]:
@@ -172,9 +188,13 @@ class BackboneRun(Run[SpeechBatch]):
         return self._grouped(self.speech.train(self.progress.step * size), size)
 
     def loss(self, batch: SpeechBatch) -> Tensor:
-        """Nats a phone, mean over the examples."""
+        """Nats a phone, mean over the examples; and so much of nats a phrase."""
         logits, _ = self.model(batch.pcm, self.model.empty_state(len(batch.pcm)))
-        return ctc_loss(logits, batch.said)
+        loss = ctc_loss(logits, batch.said)
+        if not self.spotting:
+            return loss
+        rng = np.random.default_rng([self.config.train.seed, self.progress.step])
+        return loss + self.spotting * spotting_loss(logits, batch.recordings, self.hearing, rng)
 
     def criterion(self, model: WakeModel) -> tuple[tuple[float, float], dict[str, Any]]:
         limits = self.config.train
@@ -208,41 +228,11 @@ class BackboneRun(Run[SpeechBatch]):
     def _grouped(self, examples: Iterator[Example], size: int) -> Iterator[SpeechBatch]:
         while group := list(islice(examples, size)):
             pcm = torch.from_numpy(np.stack([example.pcm for example in group])).float() / FULL_SCALE
-            yield SpeechBatch(pcm, [self._said(example) for example in group])
+            yield SpeechBatch(pcm, [self._recordings(example) for example in group])
 
-    def _said(self, example: Example) -> list[int]:
+    def _recordings(self, example: Example) -> list[list[int]]:
         in_order = sorted(example.events, key=lambda event: event.start_sample)
-        return list(chain.from_iterable(self.speech.said[event.source] for event in in_order))
-
-
-def ctc_loss(logits: Tensor, said: list[list[int]]) -> Tensor:
-    """CTC's loss of logits [B, T, S] in nats a phone, mean over the examples; one too short for its phones counts 0."""
-    lengths = torch.tensor([len(phones) for phones in said])
-    steps = torch.full((len(said),), logits.shape[1])
-    targets = torch.tensor(list(chain.from_iterable(said)), device=logits.device)
-    by_time = torch.log_softmax(logits, dim=2).transpose(0, 1)
-    loss = nn.functional.ctc_loss(by_time, targets, steps, lengths, blank=BLANK, reduction="none", zero_infinity=True)
-    return (loss / lengths.clamp(min=1)).mean()
-
-
-def decoded(logits: Tensor) -> list[int]:
-    """The likeliest phone of each step of logits [T, S], without repetitions and blanks."""
-    likeliest = logits.argmax(dim=1)
-    return [number for number in torch.unique_consecutive(likeliest).tolist() if number != BLANK]
-
-
-def edit_distance(heard: list[int], said: list[int]) -> int:
-    """Fewest sounds to change, add or leave out to turn one list into the other (Levenshtein).
-
-    >>> edit_distance([1, 2, 3], [1, 3, 4])
-    2
-    """
-    row = list(range(len(heard) + 1))
-    for number, wanted in enumerate(said, 1):
-        corner, row[0] = row[0], number
-        for at, got in enumerate(heard, 1):
-            corner, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, corner + (got != wanted))
-    return row[-1]
+        return [self.speech.said[event.source] for event in in_order]
 
 
 def _for_members(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, Tensor]:
