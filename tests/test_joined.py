@@ -207,6 +207,13 @@ def of_another_version(content: bytes) -> bytes:
     return model.SerializeToString()
 
 
+def with_an_output_left_out(content: bytes) -> bytes:
+    model = onnx.load_from_string(content)
+    gru = next(node for node in model.graph.node if node.op_type == "GRU")
+    model.graph.node.append(onnx.helper.make_node("GRU", gru.input, ["", "last"], hidden_size=1))
+    return model.SerializeToString()
+
+
 def from_nowhere(content: bytes) -> bytes:
     model = onnx.load_from_string(content)
     model.graph.node[5].input[0] = "nothing"
@@ -245,7 +252,8 @@ def test_state_made_to_take_hundreds_of_rounds_is_given_up_on(tiny_bundle: Path)
 
 
 @pytest.mark.parametrize(
-    "change", [cut, without_state, of_another_version, from_nowhere, lambda _: b"", lambda _: b"\xff"]
+    "change",
+    [cut, without_state, of_another_version, from_nowhere, with_an_output_left_out, lambda _: b"", lambda _: b"\xff"],
 )
 def test_what_cannot_be_joined_says_so(tiny_bundle: Path, change: Callable[[bytes], bytes]) -> None:
     good = (tiny_bundle / GRAPH).read_bytes()

@@ -245,6 +245,8 @@ def _node(content: memoryview) -> Node:
             kind.append(_kept(number, value))
             if number == OPERATOR:
                 node.operator = str(as_bytes(value), "utf-8")
+    if "" in node.outputs:  # two nodes that compute alike would have to be told by what is left out
+        raise JoinError("an output that is left out")
     node.kind = b"".join(sorted(kind))
     return node
 
