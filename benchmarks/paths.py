@@ -22,8 +22,8 @@ import numpy as np
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
 from benchmarks.athena import held_out_speech  # noqa: E402
+from benchmarks.heard import SILENCE_S, Heard  # noqa: E402
 from benchmarks.people import SPELLED, holds, is_tested, takes_of  # noqa: E402
-from benchmarks.transcribed import SILENCE_S, Heard  # noqa: E402
 from synth.spoken import reading  # noqa: E402
 from wakeword.backbone import PACKAGED, load_backbone  # noqa: E402
 from wakeword.config import load_config  # noqa: E402

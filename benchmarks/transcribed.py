@@ -28,7 +28,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 try:
     from pocketsphinx import Decoder
@@ -38,17 +37,16 @@ except ImportError:
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
 from benchmarks.athena import HELD_OUT_NOISE, held_out_speech, link  # noqa: E402
+from benchmarks.heard import Heard  # noqa: E402
 from benchmarks.people import is_tested, words_of  # noqa: E402
 from synth.phrases import SENTENCES, nonsense  # noqa: E402
-from synth.splicing import RATE_HZ, Piece, pieces, shares, spliced  # noqa: E402
+from synth.splicing import RATE_HZ, Piece, shares, spliced  # noqa: E402
 from synth.voices.espeak import EspeakEngine, espeak_clips  # noqa: E402
 from synth.voices.espeak_data import FOREIGN, voices  # noqa: E402
 from synth.voices.speaking import open_voice, speak  # noqa: E402
 from wakeword.audio import read, to_int16, write  # noqa: E402
-from wakeword.backbone import Backbone, load_backbone  # noqa: E402
-from wakeword.config import Config, load_config  # noqa: E402
-from wakeword.likeness import loudest_steps  # noqa: E402
-from wakeword.model import stream_logits  # noqa: E402
+from wakeword.backbone import load_backbone  # noqa: E402
+from wakeword.config import load_config  # noqa: E402
 from wakeword.phones import phones  # noqa: E402
 
 MARGIN_S = 0.06  # left out on both sides of a word that must not be heard
@@ -62,8 +60,6 @@ FRAMES_PER_S = 100  # of PocketSphinx
 SPLICED = {  # clips made of each kind
     "calls": 10000, "words": 2500, "read": 3000, "voices": 2500, "hmm": 1500, "flite": 500, "festival": 500,
 }  # fmt: skip
-CUTTINGS = 4  # of each recording, to choose pieces from
-SILENCE_S = 0.5  # around what phones are looked for in: the last one is heard late
 
 
 def main() -> int:
@@ -96,26 +92,6 @@ def laid_out(arguments: argparse.Namespace) -> Path:
         transcribed.splice(Heard(load_backbone(), load_config("backbone")))
         (clips / "ready").touch()
     return clips
-
-
-class Heard:
-    """What a backbone hears in recordings: probabilities of phones [T, S]."""
-
-    def __init__(self, backbone: Backbone, config: Config) -> None:
-        self._model, self._step = backbone.model(config), config.step_samples
-
-    def __call__(self, path: Path, silence_s: float = 0.0) -> np.ndarray:
-        """Of one, with so much silence before and after it."""
-        pcm = np.pad(read(path, RATE_HZ), round(silence_s * RATE_HZ))
-        whole = torch.from_numpy(pcm[: len(pcm) // self._step * self._step])[None]
-        return torch.softmax(stream_logits(self._model, whole, whole.shape[1])[0], dim=1).numpy()
-
-    def pieces(self, path: Path, said: list[int], rng: np.random.Generator) -> Iterator[Piece]:
-        """Of a recording of these phones, cut between them; nothing where it is too short for them."""
-        if len(steps := loudest_steps(self(path, SILENCE_S), said)) == len(said):
-            pcm = np.pad(read(path, RATE_HZ), round(SILENCE_S * RATE_HZ))
-            for _ in range(CUTTINGS):
-                yield from pieces(pcm, steps, self._step / RATE_HZ, rng)
 
 
 class Transcribed:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import wakeword
 from tests.signals import speech_like
+from tests.test_safety import put
 from wakeword.bundle import GRAPH, read_bundle
 from wakeword.errors import BundleError
 from wakeword.joined import Carried, Graph, JoinError, joined, metadata
@@ -167,8 +168,6 @@ def with_another_state(model: onnx.ModelProto) -> None:
 
 
 def test_a_graph_of_another_form_listens_beside_the_others(tmp_path: Path, tiny_bundle: Path, pcm: np.ndarray) -> None:
-    from tests.test_safety import put
-
     other = Path(shutil.copytree(tiny_bundle, tmp_path / "other"))
     model = onnx.load_from_string((other / GRAPH).read_bytes())
     with_another_state(model)
@@ -179,8 +178,6 @@ def test_a_graph_of_another_form_listens_beside_the_others(tmp_path: Path, tiny_
 
 
 def test_a_bad_graph_among_good_ones_is_told_by_its_name(tmp_path: Path, tiny_bundle: Path) -> None:
-    from tests.test_safety import put
-
     bad = Path(shutil.copytree(tiny_bundle, tmp_path / "bad"))
     model = onnx.load_from_string((bad / GRAPH).read_bytes())
     for tensor in model.graph.initializer:

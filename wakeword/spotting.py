@@ -18,7 +18,7 @@ from torch import Tensor
 from wakeword.path import Paths
 
 PHRASES = 32  # of each batch
-PHRASE_PHONES = (4, 13)
+PHRASE_PHONES = (4, 13)  # at least, and fewer than
 LEAST = 1e-9  # probability
 NOWHERE = -400.0  # the logarithm of a path that is not there: far below that of any that is
 
@@ -44,7 +44,10 @@ def drawn(said: Sequence[Sequence[Sequence[int]]], rng: np.random.Generator) -> 
 
 
 def best_paths(logits: Tensor, paths: Paths, hearing: Mapping[str, Tensor]) -> Tensor:
-    """Logits [B, T, S] of phones -> the logarithm of the best path's product in each example, [P, B]."""
+    """Logits [B, T, S] of phones -> the logarithm of the best path's product in each example, [P, B].
+
+    In logarithms, where `Spotter` multiplies: a product of what nobody says underflows, and leaves no gradient.
+    """
     counted = torch.softmax(logits, dim=2) @ hearing["likeness"] + LEAST
     costs = torch.log(counted) - (1.0 - hearing["doubt"]) * torch.log(counted.amax(dim=2, keepdim=True))
     phone, skips, ends = (torch.from_numpy(table).to(logits.device) for table in (paths.phone, paths.skips, paths.ends))
