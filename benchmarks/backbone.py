@@ -21,7 +21,7 @@ import torch
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
-from benchmarks.heard import SILENCE_S, Heard  # noqa: E402
+from benchmarks.paths import SILENCE_S, Heard  # noqa: E402
 from benchmarks.transcribed import add_arguments, is_for_training, laid_out  # noqa: E402
 from synth import open_clips, stream  # noqa: E402
 from synth.phrases import nonsense  # noqa: E402

@@ -13,26 +13,32 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
 from benchmarks.athena import held_out_speech  # noqa: E402
-from benchmarks.heard import SILENCE_S, Heard  # noqa: E402
 from benchmarks.people import SPELLED, holds, is_tested, takes_of  # noqa: E402
+from synth.splicing import RATE_HZ, Piece, pieces  # noqa: E402
 from synth.spoken import reading  # noqa: E402
-from wakeword.backbone import PACKAGED, load_backbone  # noqa: E402
-from wakeword.config import load_config  # noqa: E402
+from wakeword.audio import read  # noqa: E402
+from wakeword.backbone import PACKAGED, Backbone, load_backbone  # noqa: E402
+from wakeword.config import Config, load_config  # noqa: E402
+from wakeword.likeness import loudest_steps  # noqa: E402
+from wakeword.model import stream_logits  # noqa: E402
 from wakeword.path import Paths, path_scores  # noqa: E402
 from wakeword.phones import phones  # noqa: E402
 
 WORDS = ("operator", "voyager", "wildfire", "onword", "thinkengine", "athena", "amelia")
 RATES_PER_HOUR = (0.5, 2.0, 5.0, 20.0)
 MOST_TAKES = 180
+CUTTINGS = 4  # of each recording, to choose pieces from
+SILENCE_S = 0.5  # around what phones are looked for in: the last one is heard late
 
 
 def main() -> int:
@@ -45,6 +51,26 @@ def main() -> int:
         result[str(path)] = {"rates_per_hour": RATES_PER_HOUR, "missed": missed, "mean": mean}
     print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))
     return 0
+
+
+class Heard:
+    """What a backbone hears in recordings: probabilities of phones [T, S]."""
+
+    def __init__(self, backbone: Backbone, config: Config) -> None:
+        self._model, self._step = backbone.model(config), config.step_samples
+
+    def __call__(self, path: Path, silence_s: float = 0.0) -> np.ndarray:
+        """Of one, with so much silence before and after it."""
+        pcm = np.pad(read(path, RATE_HZ), round(silence_s * RATE_HZ))
+        whole = torch.from_numpy(pcm[: len(pcm) // self._step * self._step])[None]
+        return torch.softmax(stream_logits(self._model, whole, whole.shape[1])[0], dim=1).numpy()
+
+    def pieces(self, path: Path, said: list[int], rng: np.random.Generator) -> Iterator[Piece]:
+        """Of a recording of these phones, cut between them; nothing where it is too short for them."""
+        if len(steps := loudest_steps(self(path, SILENCE_S), said)) == len(said):
+            pcm = np.pad(read(path, RATE_HZ), round(SILENCE_S * RATE_HZ))
+            for _ in range(CUTTINGS):
+                yield from pieces(pcm, steps, self._step / RATE_HZ, rng)
 
 
 def measured(path: Path, words: Iterable[str], rows: list[dict], audio: Path) -> dict[str, list[float]]:

@@ -37,7 +37,7 @@ except ImportError:
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
 from benchmarks.athena import HELD_OUT_NOISE, held_out_speech, link  # noqa: E402
-from benchmarks.heard import Heard  # noqa: E402
+from benchmarks.paths import Heard  # noqa: E402
 from benchmarks.people import is_tested, words_of  # noqa: E402
 from synth.phrases import SENTENCES, nonsense  # noqa: E402
 from synth.splicing import RATE_HZ, Piece, shares, spliced  # noqa: E402
