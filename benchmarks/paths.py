@@ -61,7 +61,10 @@ class Heard:
 
     def __call__(self, path: Path, silence_s: float = 0.0) -> np.ndarray:
         """Of one, with so much silence before and after it."""
-        pcm = np.pad(read(path, RATE_HZ), round(silence_s * RATE_HZ))
+        return self.sound(np.pad(read(path, RATE_HZ), round(silence_s * RATE_HZ)))
+
+    def sound(self, pcm: np.ndarray) -> np.ndarray:
+        """Of float32 [N] at RATE_HZ, from a fresh state."""
         whole = torch.from_numpy(pcm[: len(pcm) // self._step * self._step])[None]
         return torch.softmax(stream_logits(self._model, whole, whole.shape[1])[0], dim=1).numpy()
 
@@ -85,8 +88,9 @@ def measured(path: Path, words: Iterable[str], rows: list[dict], audio: Path) ->
             [path_scores(heard(audio / row["path"], SILENCE_S), paths, backbone.hearing).max() for row in mine]
         )
         others = [row["path"] for row in rows if _is_other_speech(row, word)]
-        curves = [path_scores(said_by_others(name), paths, backbone.hearing)[:, 0] for name in others]
-        seconds = np.sort(np.concatenate([_loudest(curve, round(1000 / config.step_ms)) for curve in curves]))[::-1]
+        curves = [path_scores(said_by_others(name), paths, backbone.hearing) for name in others]
+        peaks = [loudest(curve, round(1000 / config.step_ms))[:, 0] for curve in curves]
+        seconds = np.sort(np.concatenate(peaks))[::-1]
         hours = sum(map(len, curves)) * config.step_ms / 3.6e6
         found[word] = [round(float((takes <= seconds[int(rate * hours)]).mean()), 3) for rate in RATES_PER_HOUR]
         print(f"{word}: {found[word]} of {len(takes)}, {hours:.2f} h", file=sys.stderr, flush=True)
@@ -97,9 +101,9 @@ def _is_other_speech(row: dict, word: str) -> bool:
     return row["kind"] in ("words", "speech", "tts") and held_out_speech(row) and not holds(row, word)
 
 
-def _loudest(curve: np.ndarray, steps: int) -> np.ndarray:
-    """The highest of each second."""
-    return np.pad(curve, (0, -len(curve) % steps)).reshape(-1, steps).max(axis=1)
+def loudest(scores: np.ndarray, steps: int) -> np.ndarray:
+    """Scores [T, K] -> the highest of each second, which has so many steps: [T / steps, K]."""
+    return np.pad(scores, ((0, -len(scores) % steps), (0, 0))).reshape(-1, steps, scores.shape[1]).max(axis=1)
 
 
 def _arguments() -> argparse.Namespace:

@@ -10,15 +10,14 @@ import pytest
 pytest.importorskip("torch", reason="enrolling needs the extra 'train'")
 
 import wakeword
-from wakeword.backbone import load_backbone
+from wakeword.backbone import Backbone, load_backbone
 from wakeword.bundle import read_bundle
 from wakeword.cli import main
 from wakeword.config import load_config
 from wakeword.enroll import enroll, measured_thresholds, path_threshold
 from wakeword.errors import BundleError, DataError
 from wakeword.info import numbers
-from wakeword.path import hearing_in
-from wakeword.phones import BLANK, PHONES, phones
+from wakeword.phones import PHONES, phones
 
 
 def test_a_phrase_is_enrolled_on_the_command_line_and_heard_in_espeaks_voice(tmp_path: Path, capsys) -> None:
@@ -46,7 +45,7 @@ def test_several_phrases_share_one_bundle(tmp_path: Path) -> None:
     ww = wakeword.load(bundle.path)
     assert ww.phrases == ["computer", "window"]
     assert ww.scores(np.zeros(16000, np.float32))[1].shape == (25, 2)
-    assert ww.detector_configs[0].threshold == path_threshold(load_backbone(), 8, 0.5)  # the shortest's
+    assert ww.detector_configs[0].threshold == path_threshold(load_backbone(), said[0], 0.5)
 
 
 def test_enrolling_is_quick(tmp_path: Path) -> None:
@@ -57,19 +56,23 @@ def test_enrolling_is_quick(tmp_path: Path) -> None:
 
 def test_a_rate_outside_of_what_was_measured_is_refused() -> None:
     with pytest.raises(DataError, match="target_fa_per_hour: got 1000, expected 0.1 to"):
-        path_threshold(load_backbone(), 8, 1000.0)
+        path_threshold(load_backbone(), [[1, 15, 2, 16]], 1000.0)
 
 
-def test_thresholds_are_what_so_many_seconds_exceed() -> None:
-    steps_a_second, hours = 25, 1.0
-    rng = np.random.default_rng(0)
-    posteriors = rng.dirichlet(np.full(len(PHONES), 0.1), int(hours * 3600) * steps_a_second).astype(np.float32)
-    posteriors[:, BLANK] += 0.05
-    phrases = [[1, 15, 2, 16], [3, 17, 4, 18]]
-    table = measured_thresholds([posteriors], hearing_in({}), phrases, 1.0 / steps_a_second, [1.0, 100.0])
-    rare, often = table["by_phones"]["4"]
-    assert table["hours"] == hours
-    assert 0.0 < often < rare < 1.0
+def test_thresholds_of_new_phrases_follow_from_those_of_others_by_their_phones() -> None:
+    rng, rates, seconds = np.random.default_rng(0), [1.0, 10.0, 100.0], 36_000
+    said = [[rng.integers(1, len(PHONES), rng.integers(4, 15)).tolist()] for _ in range(350)]
+    some = rng.normal(0.0, 2.0, len(PHONES))  # phones that are heard in anything, and some that are in nothing
+    easy = np.array([some[one].mean() + 4.0 / len(one) - 10.0 for (one,) in said])  # log-odds
+    odds = easy + np.sort(rng.exponential(1.0, (seconds, len(said))), axis=0)[::-1]
+    measured, new = slice(50, None), slice(50)
+    peaks = 1.0 / (1.0 + np.exp(-odds[:, measured]))
+    backbone = Backbone({}, {"path_thresholds": measured_thresholds(peaks, 10.0, said[measured], rates)})
+    found = np.array([path_threshold(backbone, one, 10.0) for one in said[new]])
+    errors = np.log(found / (1.0 - found)) - odds[100, new]  # 100 seconds of 10 hours are louder
+    assert np.std(errors) < 0.2 < 0.5 < np.std(easy[new])
+    rare, often = (path_threshold(backbone, said[0], rate) for rate in (3.0, 30.0))
+    assert often < found[0] < rare
 
 
 def test_an_enrolled_bundle_is_no_firmware_and_says_so(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from wakeword.bundle import Bundle, Card, check_replaceable, write_bundle
 from wakeword.config import Config, SystemConfig, override
 from wakeword.errors import DataError
 from wakeword.export import export
-from wakeword.path import Paths, path_scores
+from wakeword.path import Paths
+from wakeword.phones import PHONES
 
 HIGHEST_THRESHOLD = 0.999  # of a phrase so short that ordinary speech holds it
 SMOOTHING_STEPS = 1  # a path's score is the mean of its phones already
+LEAST, MOST = 1e-3, 0.999  # scores between which log-odds are taken
+RIDGE = 0.01  # on as many phrases as traits or more
 
 
 def enroll(
@@ -30,18 +33,17 @@ def enroll(
 ) -> Bundle:
     """Writes a bundle that listens for phrases by their pronunciations, each a list of `wakeword.phones` numbers.
 
-    `phrase_s` is how long each usually takes. The threshold is not this phrase's own: it is what phrases of as many
-    phones as its shortest pronunciation, which lets most through, needed on the speech that the backbone was measured
-    with. Raises DataError for a phrase of under three sounds or a rate outside of what was measured, BundleError if
-    another model is in `out`, ConfigError for a configuration of another network.
+    `phrase_s` is how long each usually takes. No speech is at hand to measure a threshold on: it is what phrases of
+    such phones needed on the speech that the backbone was measured with (see `measured_thresholds`). Raises DataError
+    for a phrase of under three sounds or a rate outside of what was measured, BundleError if another model is in `out`,
+    ConfigError for a configuration of another network.
     """
     check_replaceable(out, phrases)
-    paths = Paths.of(pronunciations)
-    counts = [int(paths.counts[paths.phrase == k].min()) for k in range(len(phrases))]
+    Paths.of(pronunciations)  # refuses what is too short
     listening = override(config, detector={"smoothing_steps": SMOOTHING_STEPS})
     card = Card(
         phrases=list(phrases),
-        thresholds=[path_threshold(backbone, phones, target_fa_per_hour) for phones in counts],
+        thresholds=[path_threshold(backbone, said, target_fa_per_hour) for said in pronunciations],
         phrase_s=[round(seconds, 3) for seconds in phrase_s],
         paths=[[list(said) for said in variants] for variants in pronunciations],
         config=SystemConfig.model_validate(listening.model_dump(include=set(SystemConfig.model_fields))),
@@ -51,36 +53,25 @@ def enroll(
 
 
 def measured_thresholds(
-    posteriors: Sequence[np.ndarray],
-    hearing: Mapping[str, np.ndarray],
-    phrases: Sequence[Sequence[int]],
-    step_s: float,
-    fa_per_hour: Sequence[float],
+    peaks: np.ndarray, hours: float, pronunciations: Sequence[Sequence[Sequence[int]]], fa_per_hour: Sequence[float]
 ) -> dict[str, Any]:
-    """What thresholds phrases need on speech that holds none of them, by their number of phones: what `enroll` uses.
+    """What `path_threshold` knows: how phrases' thresholds depend on their phones, from phrases that nobody said.
 
-    posteriors: of each recording the backbone's [T, S]; hearing: the backbone's; phrases: lists of phones, of each
-    number the more the better; step_s: length of a step. A second counts as one false accept at most. The rates are
-    means over the phrases.
+    peaks float [N, K]: of each phrase the highest scores of N or more seconds of speech, the loudest first; hours: how
+    much speech that was; pronunciations: of each phrase, the more phrases the better. A second counts as one false
+    accept at most. The log-odds of the thresholds at each rate are fitted by the phrases' `_traits` (ridge regression).
     """
-    paths, per_second = Paths.of([[said] for said in phrases]), round(1.0 / step_s)
-    loudest = []
-    for recording in posteriors:
-        scores = path_scores(recording, paths, hearing)
-        scores = np.pad(scores, ((0, -len(scores) % per_second), (0, 0)))
-        loudest.append(scores.reshape(-1, per_second, len(phrases)).max(axis=1))
-    seconds = np.concatenate(loudest)  # [seconds, K]
-    hours = sum(map(len, posteriors)) * step_s / 3600.0
-    table = {}
-    for count in sorted(set(paths.counts.tolist())):
-        peaks = np.sort(seconds[:, paths.counts == count], axis=None)[::-1]
-        allowed = [round(rate * hours * np.count_nonzero(paths.counts == count)) for rate in fa_per_hour]
-        table[str(count)] = [round(float(peaks[number]), 5) for number in allowed]
-    return {"fa_per_hour": list(fa_per_hour), "hours": round(hours, 3), "phrases": len(phrases), "by_phones": table}
+    traits = np.array([_traits(said) for said in pronunciations])
+    ranks = [round(rate * hours) for rate in fa_per_hour]
+    odds = np.clip(peaks[ranks], LEAST, MOST)
+    squares = traits.T @ traits + RIDGE * np.eye(traits.shape[1])
+    weights = np.linalg.solve(squares, traits.T @ np.log(odds / (1.0 - odds)).T)
+    facts = {"fa_per_hour": list(fa_per_hour), "hours": round(hours, 3), "phrases": len(pronunciations)}
+    return {**facts, "weights": weights.round(3).tolist()}
 
 
-def path_threshold(backbone: Backbone, phones: int, target_fa_per_hour: float) -> float:
-    """The threshold of phrases with so many phones, between the measured rates along their logarithm."""
+def path_threshold(backbone: Backbone, said: Sequence[Sequence[int]], target_fa_per_hour: float) -> float:
+    """The threshold of a phrase of these pronunciations, between the measured rates along their logarithm."""
     measured = backbone.facts["path_thresholds"]
     rates = measured["fa_per_hour"]
     if not rates[0] <= target_fa_per_hour <= rates[-1]:
@@ -88,6 +79,15 @@ def path_threshold(backbone: Backbone, phones: int, target_fa_per_hour: float) -
             f"target_fa_per_hour: got {target_fa_per_hour:g}, expected {rates[0]:g} to {rates[-1]:g}, which were "
             "measured; for others: wakeword calibrate"
         )
-    table = {int(count): values for count, values in measured["by_phones"].items()}
-    nearest = min(table, key=lambda count: abs(count - phones))
-    return min(float(np.interp(np.log(target_fa_per_hour), np.log(rates), table[nearest])), HIGHEST_THRESHOLD)
+    odds = float(np.interp(np.log(target_fa_per_hour), np.log(rates), _traits(said) @ np.array(measured["weights"])))
+    return min(1.0 / (1.0 + float(np.exp(-odds))), HIGHEST_THRESHOLD)
+
+
+def _traits(said: Sequence[Sequence[int]]) -> np.ndarray:
+    """What of a phrase's pronunciations tells its threshold: float [S + 3].
+
+    Each phone's mean share of them, since some are heard in anything, 1 / the phones of the shortest, the logarithm of
+    how many pronunciations there are, of which the likeliest counts, and 1.
+    """
+    shares = np.mean([np.bincount(one, minlength=len(PHONES)) / len(one) for one in said], axis=0)
+    return np.array([*shares, 1.0 / min(map(len, said)), np.log(len(said)), 1.0])
