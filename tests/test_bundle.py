@@ -111,7 +111,7 @@ def test_a_bundle_from_before_a_feature_that_it_does_not_use_keeps_its_fingerpri
     plain = card.model_copy(update={"config": card.config.model_copy(update={"features": features})})
     known = {name: value for name, value in features.model_dump().items() if name != "mask_db"}
     config = card.config
-    added = ("members", "spotter", "spotter_units", "spotter_weight")
+    added = ("members", "spotter", "spotter_units")
     network = {name: value for name, value in config.model.model_dump().items() if name not in added}
     parts = [config.audio.sample_rate_hz, known, network, card.phrases]
     assert plain.fingerprint() == hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -36,7 +36,6 @@ PACKAGED = Path(__file__).parent / "weights" / "backbone.safetensors"
 SMALL, MICRO = (PACKAGED.with_name(f"backbone_{size}.safetensors") for size in ("small", "micro"))
 NO_FIT = "train.backbone: got features or a model that are not the backbone's, expected false there"
 MEMBER = "member."  # of the names of weights: what members begin with where a spotter has the last layers
-NOT_ITS_NETWORK = {"dropout", "members", "spotter", "spotter_units", "spotter_weight"}  # of a model's configuration
 HEAD = "head."  # of the names of weights: what is not the backbone's but its task's
 
 
@@ -280,7 +279,7 @@ def _names(first: int, count: int) -> dict[str, str]:
 
 def _system(config: SystemConfig) -> dict[str, Any]:
     """What must be equal for weights to mean the same: the features, and the network that tells phones apart."""
-    model = config.model.model_dump(mode="json", exclude=NOT_ITS_NETWORK)
+    model = config.model.model_dump(mode="json", exclude={"dropout", "members", "spotter", "spotter_units"})
     if config.model.spotter_units:
         model["gru_units"] = [*config.model.gru_units[:-1], *config.model.spotter_units]
     values = {"sample_rate_hz": config.audio.sample_rate_hz, "features": config.features.model_dump(mode="json")}

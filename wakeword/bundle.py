@@ -34,8 +34,7 @@ from wakeword.halves import halved
 from wakeword.safety import check_graph, read_arrays, read_bounded
 from wakeword.sections import Section
 
-# 1 knew no paths, 2 no spotter, 3 no likeness of phones, 4 no float16 weights, 5 no doubt, 6 no weight of a spotter
-FORMAT_VERSION = 7
+FORMAT_VERSION = 6  # 1 knew no paths, 2 no spotter, 3 no likeness of phones, 4 no float16 weights, 5 no doubt
 READY = Path(__file__).parent / "models"  # bundles that come with the package, by name
 LONGEST_PHRASE, MOST_PHRASES, LONGEST_S = 200, 1000, 60.0
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode: control characters, halves of characters, line ends

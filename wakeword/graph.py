@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from wakeword.config import SystemConfig
 from wakeword.features import Tables, tables
 from wakeword.halves import halved
-from wakeword.path import HELD_STEPS, LEAST, MOST, Paths, hearing_in
+from wakeword.path import HELD_STEPS, LEAST, MOST, WEIGHT, Paths, hearing_in
 
 OPSET = 17
 
@@ -116,10 +116,8 @@ def build_graph(
     below = g.reshape(hidden, [-1, 1, width])
     logits = _head(g, _members(g, below, config, weights), "head", weights)
     if config.model.spotter and paths is not None:
-        weight = config.model.spotter_weight
         odds = _spotted(g, below, config, weights, paths)
-        odds = odds if weight == 1.0 else g.node("Mul", odds, g.constant(weight))
-        logits = g.node("Div", g.node("Add", logits, odds), g.constant(1.0 + weight))
+        logits = g.node("Div", g.node("Add", logits, odds), g.constant(1.0 + WEIGHT))
         paths = None
     labels = len(weights["head.bias"]) if paths is None else paths.phrases
     probabilities = g.node("Sigmoid", logits) if paths is None else _path_scores(g, logits, paths, "", weights)
@@ -209,7 +207,7 @@ def _head(g: GraphBuilder, hidden: str, name: str, weights: dict[str, np.ndarray
 
 
 def _spotted(g: GraphBuilder, below: str, config: SystemConfig, weights: dict[str, np.ndarray], paths: Paths) -> str:
-    """[steps, 1, I] -> the log-odds [steps, K] of the phrases' paths: `wakeword.spotter.Spotter`."""
+    """[steps, 1, I] -> WEIGHT times the log-odds [steps, K] of the phrases' paths: `wakeword.spotter.Spotter`."""
     hidden = below
     for i, (width, units) in enumerate(config.model.spotter_grus):
         hidden = _gru(g, g.reshape(hidden, [-1, 1, width]) if i else hidden, f"spotter.gru.{i}", units, weights)
@@ -218,7 +216,8 @@ def _spotted(g: GraphBuilder, below: str, config: SystemConfig, weights: dict[st
     recent = g.reshape(g.with_earlier("held", scores, HELD_STEPS, paths.phrases), [-1, HELD_STEPS, paths.phrases])
     held = g.node("ReduceMax", recent, axes=[1], keepdims=0)
     likely = g.node("Clip", held, g.constant(LEAST), g.constant(MOST))
-    return g.node("Log", g.node("Div", likely, g.node("Sub", g.constant(1.0), likely)))
+    odds = g.node("Log", g.node("Div", likely, g.node("Sub", g.constant(1.0), likely)))
+    return odds if WEIGHT == 1.0 else g.node("Mul", odds, g.constant(WEIGHT))
 
 
 def _gru(g: GraphBuilder, x: str, name: str, units: int, weights: dict[str, np.ndarray]) -> str:

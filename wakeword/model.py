@@ -18,7 +18,7 @@ from wakeword.config import SystemConfig
 from wakeword.errors import BundleError, ConfigError
 from wakeword.features import Tables, tables
 from wakeword.features.micro import frames
-from wakeword.path import HEARING, Paths, hearing_in
+from wakeword.path import HEARING, WEIGHT, Paths, hearing_in
 from wakeword.spotter import SpotState, Spotter
 
 BATCH_NORM_EPSILON = 1e-3
@@ -109,7 +109,6 @@ class WakeModel(nn.Module):
             self.head.weight.mul_(sizes.members**0.5)  # as each member's own would begin, which has fewer inputs
         if sizes.spotter and (paths is None or paths.phrases != labels):
             raise ConfigError("model.spotter: got no pronunciation of each phrase, expected false there")
-        self.spotter_weight = sizes.spotter_weight
         self.spotter = Spotter(sizes.spotter_grus, paths, BATCH_NORM_EPSILON) if sizes.spotter and paths else None
 
     def zero_state(self, batch: int = 1) -> State:
@@ -148,7 +147,7 @@ class WakeModel(nn.Module):
         if self.spotter is None:
             return logits, after
         path, spot = self.spotter(x, state.spot)
-        return (logits + self.spotter_weight * path) / (1.0 + self.spotter_weight), after._replace(spot=spot)
+        return (logits + WEIGHT * path) / (1.0 + WEIGHT), after._replace(spot=spot)
 
     def each(self, pcm: Tensor, state: State) -> tuple[Tensor, tuple[Tensor, ...]]:
         """pcm float32 [B, N] in -1..1 -> each member's logits [M, B, T, K], whatever a spotter thinks of them.

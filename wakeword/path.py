@@ -29,6 +29,7 @@ MIN_PHONES = 3
 HEARING = ("likeness", "pace", "doubt")  # of the names of weights: what a path needs besides the phones' probabilities
 # Of `wakeword.spotter`, which weighs the scores in with what a trained network says:
 HELD_STEPS = 4  # outputs for which a score is held
+WEIGHT = 1.0  # of the score's log-odds, to 1 of the network's
 LEAST, MOST = 1e-3, 0.98  # between which a score is taken for a probability
 
 

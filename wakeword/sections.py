@@ -119,9 +119,6 @@ class ModelConfig(Section):
     spotter_units: Annotated[tuple[Units, ...], BeforeValidator(_pair)] = Field(
         (), max_length=4, description="of its own GRUs, where the backbone has others than gru_units"
     )
-    spotter_weight: float = Field(
-        1.0, gt=0.0, le=100.0, description="of the spotter's log-odds, to 1 of the members': before format 7 always 1"
-    )
     dropout: float = Field(ge=0.0, lt=1.0)
 
     @property

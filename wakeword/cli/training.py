@@ -43,13 +43,8 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
 }
 OVERDRIVEN = {"clip_db": (0.0, 36.0), "clip_probability": 0.15}  # many people's microphones are turned up too far
 TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, learns their voices by heart
-    "model": {
-        "members": 4,
-        "spotter": True,
-        "spotter_units": (192, 96),  # the backbone's own upper layers
-        "spotter_weight": 1.5,
-        "dropout": 0.3,
-    },
+    # The spotter has the backbone's own upper layers. Dropout keeps members from learning synthesizers by heart.
+    "model": {"members": 4, "spotter": True, "spotter_units": (192, 96), "dropout": 0.3},
     "synth": OVERDRIVEN,
     "train": {
         "frozen_layers": 2,
@@ -65,7 +60,7 @@ TAUGHT = {  # the same where a small network learns from a larger one: it may ta
     "train": {"frozen_layers": 1, "max_steps": 1600, "validate_every_steps": 400, "hard_negatives": 0.0},
 }
 WITH_TAKES = {  # besides, where people say it, too
-    "model": {"spotter_weight": 1.0, "dropout": 0.1},
+    "model": {"dropout": 0.1},
     "train": {"max_steps": 300, "warmup_steps": 50},
 }
 NO_REAL_SPEECH = (
