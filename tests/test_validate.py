@@ -16,22 +16,40 @@ CONFIG = load_config("default")
 START, END = 32000, 40000
 
 
+def said(kind: str, label: str, start: int, end: int) -> Event:
+    return Event(kind=kind, label=label, start_sample=start, end_sample=end)
+
+
 def scored(*events: Event, peak_at: int) -> _Scored:
     curve = np.zeros((CONFIG.output_steps, 1))
     step = first_step_after(peak_at, CONFIG)
     curve[step : step + 4] = 0.9
-    word = Event(kind="activate", label="hey", start_sample=70000, end_sample=80000)
+    word = said("activate", "hey", 70000, 80000)
     return _Scored(curve, (*events, word), 0.0)
 
 
 @pytest.mark.parametrize(("label", "counts"), [("", True), ("other", True), ("hey", False), (ANY_PHRASE, False)])
 def test_near_misses_and_pieces_of_the_phrase_count_neither_way_and_other_speech_does(label: str, counts: bool) -> None:
-    negative = Event(kind="negative", label=label, start_sample=START, end_sample=END)
+    negative = said("negative", label, START, END)
     trials = _trials([scored(negative, peak_at=END)], 0, "hey", CONFIG)
     assert (max(scores.max() for scores in trials.negative_scores) > 0.5) == counts
     assert trials.positive_peaks.tolist() == [0.0]
     whole = _trials([scored(peak_at=END)], 0, "hey", CONFIG)
-    assert (trials.negative_hours < whole.negative_hours) == (not counts)
+    assert trials.negative_hours < whole.negative_hours
+
+
+def test_hours_are_those_of_others_speech_and_of_everything_only_where_nobody_else_speaks() -> None:
+    step_h, word = CONFIG.step_samples / CONFIG.audio.sample_rate_hz / 3600, said("activate", "hey", START, END)
+    silent = _Scored(np.zeros((CONFIG.output_steps, 1)), (word,), 0.0)
+    left_out = first_step_after(END, CONFIG) - first_step_after(START, CONFIG)
+    left_out += CONFIG.labels.label_steps + CONFIG.detector.refractory_steps
+    assert _trials([silent], 0, "hey", CONFIG).negative_hours == pytest.approx(
+        (CONFIG.output_steps - left_out) * step_h
+    )
+    others = [said("negative", "", 70000, 80000), said("activate", "other", 4000, 8000)]
+    spoken = sum(first_step_after(at.end_sample, CONFIG) - first_step_after(at.start_sample, CONFIG) for at in others)
+    trials = _trials([_Scored(silent.probabilities, (word, *others), 0.0)], 0, "hey", CONFIG)
+    assert trials.negative_hours == pytest.approx(spoken * step_h)
 
 
 @pytest.mark.parametrize(("own", "chosen"), [(1, 2), (2, 2), (3, 3)])
@@ -52,7 +70,7 @@ def with_a_click(number: int, config: Config) -> _Scored:
     step = first_step_after(END, config)
     curve[step : step + 4] = 0.6 + 0.0001 * number
     curve[step + 60] = 0.9
-    return _Scored(curve, (Event(kind="activate", label="hey", start_sample=START, end_sample=END),), 0.0)
+    return _Scored(curve, (said("activate", "hey", START, END),), 0.0)
 
 
 def test_the_rules_to_choose_from_are_within_the_label_and_sooner_ones_come_first() -> None:

@@ -136,22 +136,26 @@ def _trials(scored: Sequence[_Scored], column: int, phrase: str, config: Config)
     """Positives are the activates that end early enough to be heard; what is neither they nor pieces is negative.
 
     As in `evaluate`, a hit may come at any time from an activate's start on. Pieces of the phrase and near misses are
-    in examples far more often than in life, so they would spoil a rate per hour: they count neither way.
+    in examples far more often than in life, so they would spoil a rate per hour: they count neither way. Hours are
+    those of others' speech and not of the pauses between, which would make a model look calmer than it is; only where
+    nobody else speaks they are those of everything.
     """
-    peaks, negatives, left_out_steps = [], [], 0
+    peaks, negatives, steps, spoken_steps = [], [], 0, 0
     for one in scored:
         scores = smooth(one.probabilities[:, column], config.detector.smoothing_steps, config.detector.patience_steps)
-        others = scores.copy()
+        others, spoken = scores.copy(), np.zeros(len(scores), bool)
         for event in one.events:
-            if event.label not in (phrase, ANY_PHRASE):
-                continue
             begin, first = (first_step_after(sample, config) for sample in (event.start_sample, event.end_sample))
+            if event.label not in (phrase, ANY_PHRASE):
+                spoken[begin:first] = True
+                continue
             if event.kind == "activate" and first + config.detector.smoothing_steps < len(scores):
                 peaks.append(scores[begin : first + config.labels.label_steps].max())
             others[begin : first + config.labels.label_steps + config.detector.refractory_steps] = np.nan
-        left_out_steps += np.count_nonzero(np.isnan(others))
+        steps += np.count_nonzero(~np.isnan(others))
+        spoken_steps += np.count_nonzero(spoken & ~np.isnan(others))
         negatives.append(np.nan_to_num(others, nan=0.0))
     if not peaks:
         raise DataError(f"validation: got no example of {phrase!r}, expected at least one: give more takes or examples")
-    steps = sum(len(scores) for scores in negatives) - left_out_steps
-    return Trials(np.array(peaks), negatives, steps * config.step_samples / config.audio.sample_rate_hz / 3600)
+    hours = (spoken_steps or steps) * config.step_samples / config.audio.sample_rate_hz / 3600
+    return Trials(np.array(peaks), negatives, hours)
