@@ -196,7 +196,12 @@ LISTEN = """(async () => {
   const { WakeWordListener } = await import("./wakeword.js");
   const listener = new WakeWordListener({ audio: true });
   const heard = [], detections = [];
-  listener.addEventListener("scores", ({ detail }) => heard.push(...detail.audio));
+  let latest = [], known = 0;  // detections come after the sound they end in: of the latest one some may be under way
+  listener.addEventListener("scores", ({ detail }) => {
+    heard.push(...latest);
+    latest = detail.audio;
+    known = detections.length;
+  });
   listener.addEventListener("detection", ({ detail }) => detections.push(detail));
   await listener.start();
   await new Promise((done) => setTimeout(done, SECONDS * 1000));
@@ -204,7 +209,8 @@ LISTEN = """(async () => {
   const bytes = new Uint8Array(Float32Array.from(heard).buffer);
   let text = "";
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return { detections, audio: btoa(text), requests: performance.getEntriesByType("resource").map((e) => e.name) };
+  const requests = performance.getEntriesByType("resource").map((e) => e.name);
+  return { detections: detections.slice(0, known), audio: btoa(text), requests };
 })()""".replace("SECONDS", str(SECONDS))
 
 
