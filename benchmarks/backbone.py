@@ -44,7 +44,7 @@ SHARES = {  # of the draws of negatives: people are few, so they are drawn often
     "spliced_voices": 0.05, "spliced_hmm": 0.02, "spliced_flite": 0.01, "spliced_festival": 0.01,
 }  # fmt: skip
 PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 300, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`
-FASTER = (4, 5)  # of the samples as many are left
+FASTER = (4, 5)  # so many samples are left of so many: a tape that runs a quarter too fast
 PEOPLE = ("calls", "words", "takes")  # of the kinds of clips: what `hearing` is measured on
 
 
