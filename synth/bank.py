@@ -1,7 +1,7 @@
 """All takes decoded once, in one flat file of int16 that every process maps and none copies.
 
 The file lies in the user's cache under a digest of what it was made from (paths, sizes, times, rules), so a changed
-recording makes a new one and an unchanged folder opens at once. WAKEWORD_CACHE names another cache folder.
+recording makes a new one and an unchanged folder opens at once (`synth/cache.py`).
 """
 
 from __future__ import annotations
@@ -10,22 +10,18 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
+from synth import cache
 from synth.recordings import Recording, Rejected, TakeRules, decode_all
 from wakeword.errors import DataError
 
 FORMAT = 5  # raise it when decoding or trimming changes, and old caches are rebuilt
 SAMPLES_NAME, INDEX_NAME = "samples.int16", "index.json"
-BUILDING = ".building-"  # how the names of unfinished folders begin
-UNUSED_DAYS = 30  # a cache that nobody opened for so long is removed
 Progress = Callable[[int, int], None]
 
 
@@ -55,6 +51,7 @@ class Bank:
         expected = 2 * sum(take.samples for take in self.takes)
         if (folder / SAMPLES_NAME).stat().st_size != expected:
             raise ValueError(f"{folder / SAMPLES_NAME}: expected {expected} bytes")
+        self._in_use = cache.opened(folder)  # open as long as this is
         self._by_id = {take.id: take for take in self.takes}
         mapped = np.memmap(folder / SAMPLES_NAME, np.int16, mode="r") if expected else np.zeros(0, np.int16)
         self._samples = mapped.view(np.ndarray)  # a slice of a memmap costs more than reading it
@@ -80,25 +77,19 @@ def open_bank(recordings: Sequence[Recording], rules: TakeRules, progress: Progr
 
     `progress(done, total)` is called after each file. Raises DataError if the cache cannot be written.
     """
-    digest = _digest(recordings, rules)
-    folder = cache_folder() / "clips" / digest[:32]
+    digest, limit = _digest(recordings, rules), cache.limit_bytes()
+    folder = cache.cache_folder() / cache.CLIPS / digest[:32]
     try:
-        bank = Bank(folder)
-        os.utime(folder / INDEX_NAME)
-        return bank
+        return Bank(folder)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there or not whole: the same answer to each
     try:
         _build(folder, digest, recordings, rules, progress)
-        _remove_unused(folder.parent)
-        return Bank(folder)
+        bank = Bank(folder)
+        cache.tidy(limit)
+        return bank
     except OSError as error:
         raise DataError(f"{folder.parent}: the clips cannot be cached: {error.strerror or error}") from None
-
-
-def cache_folder() -> Path:
-    """Where decoded and spoken clips are kept between runs: WAKEWORD_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("WAKEWORD_CACHE") or platformdirs.user_cache_dir("wakeword", appauthor=False))
 
 
 def _digest(recordings: Sequence[Recording], rules: TakeRules) -> str:
@@ -114,8 +105,7 @@ def _digest(recordings: Sequence[Recording], rules: TakeRules) -> str:
 def _build(
     folder: Path, digest: str, recordings: Sequence[Recording], rules: TakeRules, progress: Progress | None
 ) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=BUILDING, dir=folder.parent))
+    temporary = cache.unfinished(folder)
     try:
         with open(temporary / SAMPLES_NAME, "wb") as file:
             writer = _Writer(file)
@@ -165,13 +155,3 @@ def _move_into_place(temporary: Path, folder: Path) -> None:
             os.replace(temporary, folder)
         except OSError:
             Bank(folder)  # raises, unless somebody else was faster
-
-
-def _remove_unused(folder: Path) -> None:
-    oldest = time.time() - UNUSED_DAYS * 86400
-    for index in folder.glob(f"*/{INDEX_NAME}"):
-        if index.stat().st_mtime < oldest:
-            shutil.rmtree(index.parent, ignore_errors=True)
-    for left_over in folder.glob(f"{BUILDING}*"):  # of a process that was killed
-        if left_over.stat().st_mtime < time.time() - 86400:
-            shutil.rmtree(left_over, ignore_errors=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synth import noise
+from synth import cache, noise
 from synth.accents import HOMES, Accents
-from synth.bank import cache_folder
 from synth.casting import Casting, heard
 from synth.casual import casual
 from synth.music import music
@@ -105,11 +103,12 @@ def speak_clips(
     wanted = [phrases] if isinstance(phrases, str) else list(phrases)
     _check_phrases(wanted, casting)
     name = hashlib.sha256(f"{VERSION} {seed} {wanted} {casting.digest()}".encode()).hexdigest()[:16]
-    target = Path(folder) if folder else cache_folder() / "spoken" / name
-    if target.is_dir() and any(target.iterdir()):
-        return target
-    with _unfinished(target) as work:
-        _fill(work, wanted, seed, casting, progress or (lambda done, total: None))
+    target = Path(folder) if folder else cache.cache_folder() / cache.SPOKEN / name
+    if not (target.is_dir() and any(target.iterdir())):
+        with _unfinished(target) as work:
+            _fill(work, wanted, seed, casting, progress or (lambda done, total: None))
+    if folder is None and (noted := cache.opened(target)):
+        noted.close()
     return target
 
 
@@ -117,8 +116,7 @@ def speak_clips(
 def _unfinished(target: Path) -> Iterator[Path]:
     """A folder beside the target that takes its place in the end, unless somebody else's is there by then."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        work = cache.unfinished(target)
     except OSError as error:
         raise DataError(f"{target.parent}: the spoken clips cannot be kept: {error.strerror or error}") from None
     try:

@@ -115,6 +115,31 @@ def numbered(name: str, taken: Iterable[str]) -> str:
     return next(one for one in free if one.lower() not in known)
 
 
+def shared_lock(descriptor: int) -> None:
+    """Holds a file's lock until it is closed, beside others who hold it this way. Raises OSError if one has it alone.
+
+    Not on Windows, where an open file cannot be removed anyway.
+    """
+    if os.name != "nt":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def is_held(path: str | Path) -> bool:
+    """Whether somebody has a file's lock, alone or not. On Windows never: see `shared_lock`."""
+    if os.name == "nt":
+        return False
+    with open(path, "rb") as file:
+        try:
+            _lock(file.fileno())
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks
+            return False
+        return False
+
+
 def _lock(descriptor: int) -> None:
     if os.name == "nt":
         import msvcrt

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from synth.bank import cache_folder
+from synth.cache import cache_folder
 from synth.voices import VoiceParams
 from synth.voices.espeak import EspeakEngine, EspeakParams
 from synth.voices.espeak_data import accents
