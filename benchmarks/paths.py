@@ -3,9 +3,9 @@
     python benchmarks/paths.py --audio AUDIO [--words operator,athena] [--json] [BACKBONE ...]
 
 To choose between backbones by: takes are of the callers, and of the household's takes those, that are not kept for
-tests (see `benchmarks/people.py`), at most 180 a word; false accepts are counted on the test's speech, a second as one
-at most. A word is missed where no moment of a take gets above so many seconds of that speech as a rate allows. Without
-a BACKBONE it is the packaged one.
+tests (see `benchmarks/people.py`), at most 180 a word, in quiet and in the test's noise at 10 dB SNR; false accepts are
+counted on the test's speech in quiet, a second as one at most. A word is missed where no moment of a take gets above so
+many seconds of that speech as a rate allows. Without a BACKBONE it is the packaged one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
-from benchmarks.athena import held_out_speech  # noqa: E402
+from benchmarks.athena import HELD_OUT_NOISE, held_out_speech, link  # noqa: E402
 from benchmarks.people import SPELLED, holds, is_tested, takes_of  # noqa: E402
 from synth.splicing import RATE_HZ, Piece, pieces  # noqa: E402
 from synth.spoken import reading  # noqa: E402
@@ -33,10 +34,11 @@ from wakeword.likeness import loudest_steps  # noqa: E402
 from wakeword.model import stream_logits  # noqa: E402
 from wakeword.path import Paths, path_scores  # noqa: E402
 from wakeword.phones import phones  # noqa: E402
+from wakeword.trials import Noise, lay_take  # noqa: E402
 
 WORDS = ("operator", "voyager", "wildfire", "onword", "thinkengine", "athena", "amelia")
 RATES_PER_HOUR = (0.5, 2.0, 5.0, 20.0)
-MOST_TAKES = 180
+MOST_TAKES, SNR_DB = 180, 10.0
 CUTTINGS = 4  # of each recording, to choose pieces from
 SILENCE_S = 0.5  # around what phones are looked for in: the last one is heard late
 
@@ -45,10 +47,17 @@ def main() -> int:
     arguments = _arguments()
     rows = [json.loads(line) for line in (arguments.audio / "manifest.jsonl").read_text("utf-8").splitlines()]
     result = {}
-    for path in arguments.backbones or [PACKAGED]:
-        missed = measured(path, arguments.words.split(","), rows, arguments.audio)
-        mean = np.mean(list(missed.values()), axis=0).round(3).tolist()
-        result[str(path)] = {"rates_per_hour": RATES_PER_HOUR, "missed": missed, "mean": mean}
+    with tempfile.TemporaryDirectory() as noise:
+        for row in rows:
+            if row["kind"] == "noise" and row["set"] in HELD_OUT_NOISE:
+                link(arguments.audio / row["path"], Path(noise) / row["set"] / Path(row["path"]).stem)
+        for path in arguments.backbones or [PACKAGED]:
+            missed = measured(path, arguments.words.split(","), rows, arguments.audio, Noise(noise, RATE_HZ))
+            mean = {
+                where: np.mean([found[where] for found in missed.values()], axis=0).round(3).tolist()
+                for where in ("quiet", f"{SNR_DB:g}_db")
+            }
+            result[str(path)] = {"rates_per_hour": RATES_PER_HOUR, "missed": missed, "mean": mean}
     print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))
     return 0
 
@@ -76,24 +85,31 @@ class Heard:
                 yield from pieces(pcm, steps, self._step / RATE_HZ, rng)
 
 
-def measured(path: Path, words: Iterable[str], rows: list[dict], audio: Path) -> dict[str, list[float]]:
-    """Of each word the share that is missed at each of RATES_PER_HOUR."""
+def measured(path: Path, words: Iterable[str], rows: list[dict], audio: Path, noise: Noise) -> dict[str, dict]:
+    """Of each word, in quiet and in noise, the share that is missed at each of RATES_PER_HOUR."""
     backbone, config = load_backbone(path), load_config("backbone")
     heard, found = Heard(backbone, config), {}
     said_by_others = cache(lambda name: heard(audio / name))
     for word in words:
         paths = Paths.of([[phones(ipa) for ipa in reading(SPELLED.get(word, word), "en").ipa]])
-        mine = [row for row in takes_of(rows, audio, word) if not is_tested(row)][:MOST_TAKES]
-        takes = np.array(
-            [path_scores(heard(audio / row["path"], SILENCE_S), paths, backbone.hearing).max() for row in mine]
-        )
+        mine = [audio / row["path"] for row in takes_of(rows, audio, word) if not is_tested(row)][:MOST_TAKES]
+        sounds = {"quiet": (heard(take, SILENCE_S) for take in mine)}
+        noisy = (lay_take(take, number, RATE_HZ, noise, SNR_DB).pcm for number, take in enumerate(mine))
+        sounds[f"{SNR_DB:g}_db"] = map(heard.sound, noisy)
+        peaks = {
+            where: np.array([path_scores(sound, paths, backbone.hearing).max() for sound in of_takes])
+            for where, of_takes in sounds.items()
+        }
         others = [row["path"] for row in rows if _is_other_speech(row, word)]
         curves = [path_scores(said_by_others(name), paths, backbone.hearing) for name in others]
-        peaks = [loudest(curve, round(1000 / config.step_ms))[:, 0] for curve in curves]
-        seconds = np.sort(np.concatenate(peaks))[::-1]
-        hours = sum(map(len, curves)) * config.step_ms / 3.6e6
-        found[word] = [round(float((takes <= seconds[int(rate * hours)]).mean()), 3) for rate in RATES_PER_HOUR]
-        print(f"{word}: {found[word]} of {len(takes)}, {hours:.2f} h", file=sys.stderr, flush=True)
+        loud = np.concatenate([loudest(curve, round(1000 / config.step_ms))[:, 0] for curve in curves])
+        seconds, hours = np.sort(loud)[::-1], sum(map(len, curves)) * config.step_ms / 3.6e6
+        thresholds = [seconds[int(rate * hours)] for rate in RATES_PER_HOUR]
+        found[word] = {
+            where: [round(float((of_takes <= threshold).mean()), 3) for threshold in thresholds]
+            for where, of_takes in peaks.items()
+        }
+        print(f"{word}: {found[word]} of {len(mine)}, {hours:.2f} h", file=sys.stderr, flush=True)
     return found
 
 
