@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +25,23 @@ from scipy.signal import resample_poly
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
+import wakeword  # noqa: E402
 from benchmarks.paths import RATE_HZ, SILENCE_S, Heard, loudest  # noqa: E402
 from benchmarks.transcribed import add_arguments, is_for_training, laid_out  # noqa: E402
 from synth import open_clips, stream  # noqa: E402
 from synth.phrases import nonsense  # noqa: E402
 from synth.pool import draw_weight, stretch_samples  # noqa: E402
 from synth.spoken import reading  # noqa: E402
+from synth.workers import ordered_map  # noqa: E402
 from wakeword import checkpoint  # noqa: E402
 from wakeword.audio import read  # noqa: E402
 from wakeword.backbone import PACKAGED, Backbone, Speech, load_backbone, train_backbone  # noqa: E402
+from wakeword.cli.brief import brief_examples  # noqa: E402
+from wakeword.cli.recipes import briefly  # noqa: E402
 from wakeword.cli.training import reporter  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
-from wakeword.enroll import measured_thresholds  # noqa: E402
+from wakeword.detector import smooth  # noqa: E402
+from wakeword.enroll import enroll, measured_brief_thresholds, measured_thresholds, path_threshold  # noqa: E402
 from wakeword.likeness import measured_hearing  # noqa: E402
 from wakeword.path import Paths, path_scores  # noqa: E402
 from wakeword.phones import PHONES, phones  # noqa: E402
@@ -44,6 +52,7 @@ SHARES = {  # of the draws of negatives: people are few, so they are drawn often
     "spliced_voices": 0.05, "spliced_hmm": 0.02, "spliced_flite": 0.01, "spliced_festival": 0.01,
 }  # fmt: skip
 PHRASES, PHRASE_PHONES, RATES_PER_HOUR = 300, range(4, 15), (0.1, 0.5, 1.0, 2.0, 5.0)  # of `thresholds`
+BRIEF_PHRASES = 24  # of `brief_thresholds`
 FASTER = (4, 5)  # so many samples are left of so many: a tape that runs a quarter too fast
 PEOPLE = ("calls", "words", "takes")  # of the kinds of clips: what `hearing` is measured on
 
@@ -69,6 +78,7 @@ def measured(backbone: Backbone, config: Config, clips: Path, audio: Path, out: 
     found = hearing(backbone, config, clips)
     weights = backbone.weights | {name: torch.from_numpy(value) for name, value in found.items()}
     facts = {**backbone.facts, "path_thresholds": thresholds(Backbone(weights, backbone.facts), config, audio)}
+    facts["brief_thresholds"] = brief_thresholds(Backbone(weights, facts), audio)
     checkpoint.save(out, {"backbone": weights}, facts)
 
 
@@ -88,21 +98,61 @@ def thresholds(backbone: Backbone, config: Config, audio: Path) -> dict:
     """
     rng, phrases = np.random.default_rng(9), []
     while len(phrases) < PHRASES:
-        ipa = reading(nonsense(rng, int(rng.integers(1, 4))), "en").ipa
-        said = sorted({tuple(phones(one)) for one in ipa})
+        said = _said(nonsense(rng, int(rng.integers(1, 4))))
         if set(map(len, said)) <= set(PHRASE_PHONES):
             phrases.append(said)
     heard, paths, peaks, steps = Heard(backbone, config), Paths.of(phrases), [], 0
+    for strange in strange_speech(audio):
+        scores = path_scores(heard.sound(strange), paths, backbone.hearing)
+        peaks.append(loudest(scores, round(1000 / config.step_ms)))
+        steps += len(scores)
+    seconds = np.sort(np.concatenate(peaks), axis=0)[::-1]
+    return measured_thresholds(seconds, steps * config.step_ms / 3.6e6, phrases, RATES_PER_HOUR)
+
+
+def brief_thresholds(backbone: Backbone, audio: Path) -> dict:
+    """The same for what `enroll` teaches beside the paths: how loud that gets, by how loud they get alone."""
+    rng, texts = np.random.default_rng(10), []
+    while len(texts) < BRIEF_PHRASES:
+        text = nonsense(rng, int(rng.integers(1, 4)))
+        if set(map(len, _said(text))) <= set(PHRASE_PHONES):
+            texts.append(text)
+    config = briefly(load_config("default"))
+    found = ordered_map(_brief_rows, (backbone, config, audio), ((text,) for text in texts), os.cpu_count() or 1)
+    rows = np.array([row for rows in found for row in rows])
+    return {"phrases": len(texts), **measured_brief_thresholds(*rows.T)}
+
+
+def _brief_rows(told: tuple[Backbone, Config, Path], text: str) -> list[tuple[float, float]]:
+    """At each of RATES_PER_HOUR the threshold of the paths alone, and what was measured."""
+    backbone, config, audio = told
+    said, peaks, steps = _said(text), [], 0
+    unmeasured = Backbone(backbone.weights, backbone.facts | {"brief_thresholds": {"line": [0.0, 0.0]}})
+    with tempfile.TemporaryDirectory() as out:
+        enroll([text], [said], [1.0], unmeasured, config, out, examples=brief_examples([text], config, "en"))
+        ww = wakeword.load(out)
+    for strange in strange_speech(audio):
+        scores = smooth(ww.scores(strange)[1][:, 0], config.detector.smoothing_steps)[:, None]
+        peaks.append(loudest(scores, round(1000 / config.step_ms))[:, 0])
+        steps += len(scores)
+    seconds, hours = np.sort(np.concatenate(peaks))[::-1], steps * config.step_ms / 3.6e6
+    return [
+        (path_threshold(backbone, said, rate), float(np.clip(seconds[round(rate * hours)], 1e-3, 0.999)))
+        for rate in RATES_PER_HOUR
+    ]
+
+
+def _said(text: str) -> list[tuple[int, ...]]:
+    return sorted({tuple(phones(ipa)) for ipa in reading(text, "en").ipa})
+
+
+def strange_speech(audio: Path) -> Iterator[np.ndarray]:
+    """Each recording that is not kept for tests as it is, backwards, and as a tape that runs too fast."""
     rows = map(json.loads, (audio / "manifest.jsonl").read_text("utf-8").splitlines())
     for row in rows:
         if row["kind"] in ("speech", "words") and is_for_training(row):
             pcm = read(audio / row["path"], RATE_HZ)
-            for strange in (pcm, pcm[::-1].copy(), resample_poly(pcm, *FASTER).astype(np.float32)):
-                scores = path_scores(heard.sound(strange), paths, backbone.hearing)
-                peaks.append(loudest(scores, round(1000 / config.step_ms)))
-                steps += len(scores)
-    seconds = np.sort(np.concatenate(peaks), axis=0)[::-1]
-    return measured_thresholds(seconds, steps * config.step_ms / 3.6e6, phrases, RATES_PER_HOUR)
+            yield from (pcm, pcm[::-1].copy(), resample_poly(pcm, *FASTER).astype(np.float32))
 
 
 def speech(clips: Path, config: Config) -> Speech:

@@ -17,31 +17,48 @@ from pathlib import Path
 
 import numpy as np
 
-from synth import cache, noise
+from synth import cache
 from synth.accents import HOMES, Accents
+from synth.backgrounds import write_backgrounds
 from synth.casting import Casting, heard
 from synth.casual import casual
-from synth.music import music
 from synth.phonemes import Pronunciation, near_misses, warnings
 from synth.phrases import SENTENCES, nonsense
 from synth.voices import Spoken
 from synth.voices.espeak import EspeakEngine, espeak_clips, espeak_lines
 from synth.voices.espeak_data import FOREIGN, accents, voices
 from synth.voices.speaking import speak
-from wakeword.audio import read, write
 from wakeword.errors import DataError
 
 VERSION = 11  # raise it when the same phrase gives other clips
-ACTIVATES, NEGATIVES, NONSENSE = 600, 500, 300  # of espeak's
 SLOW_ACTIVATES, SLOW_NEGATIVES, SLOW_MISSES = 300, 200, 160  # of all other engines' together
-ACCENTED = 100  # of a phrase, and as many of its near misses, in foreign accents
-CASUAL = 400  # of a phrase, said casually, where that is different
-NEAR_MISSES, MISS_TURNS = 80, 6  # texts a phrase, and how often each is said
+NEAR_MISSES = 80  # texts a phrase
 NONSENSE_SENTENCES = 72  # as many as there are SENTENCES
-BACKGROUND_S, BACKGROUND_RATE_HZ = 40.0, 16000
-BABBLE_VOICES, BABBLES, NOISES, PIECES = 6, 6, 4, 8
 ESPEAK_ALONE = Casting()
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How many clips espeak makes of each kind, and how many backgrounds there are, each so long."""
+
+    activates: int = 600
+    negatives: int = 500
+    nonsense: int = 300
+    accented: int = 100
+    """Of a phrase, and as many of its near misses, in foreign accents."""
+    casual: int = 400
+    """Of a phrase, said casually, where that is different."""
+    miss_turns: int = 6
+    """How often each near miss is said."""
+    background_s: float = 40.0
+    noises: int = 4
+    """Of each colour, of hum and of knocks."""
+    babbles: int = 6
+    pieces: int = 8
+
+
+PLENTY, FEW = Amounts(), Amounts(100, 40, 30, 20, 50, 1, 8.0, 1, 1, 0)
 
 
 def speak_phrase(phrase: str, folder: str | Path, count: int, seed: int = 1, casting: Casting = ESPEAK_ALONE) -> Spoken:
@@ -93,6 +110,7 @@ def speak_clips(
     seed: int = 1,
     progress: Progress | None = None,
     casting: Casting = ESPEAK_ALONE,
+    amounts: Amounts = PLENTY,
 ) -> Path:
     """Makes `activates/ near_misses/ negatives/ backgrounds/` for a phrase; sub-folders of the first three are voices.
 
@@ -102,11 +120,12 @@ def speak_clips(
     """
     wanted = [phrases] if isinstance(phrases, str) else list(phrases)
     _check_phrases(wanted, casting)
-    name = hashlib.sha256(f"{VERSION} {seed} {wanted} {casting.digest()}".encode()).hexdigest()[:16]
+    told = f"{VERSION} {seed} {wanted} {casting.digest()}" + (f" {amounts}" if amounts != PLENTY else "")
+    name = hashlib.sha256(told.encode()).hexdigest()[:16]
     target = Path(folder) if folder else cache.cache_folder() / cache.SPOKEN / name
     if not (target.is_dir() and any(target.iterdir())):
         with _unfinished(target) as work:
-            _fill(work, wanted, seed, casting, progress or (lambda done, total: None))
+            _fill(work, wanted, seed, casting, amounts, progress or (lambda done, total: None))
     if folder is None and (noted := cache.opened(target)):
         noted.close()
     return target
@@ -184,7 +203,9 @@ def _casually(phrase: str, accent: str, engine: EspeakEngine, others: Sequence[s
     return [way for way in casual(Pronunciation.of(engine.pronounce(phrase, accent))) if way not in taken]
 
 
-def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progress: Progress) -> None:
+def _fill(
+    work: Path, phrases: Sequence[str], seed: int, casting: Casting, amounts: Amounts, progress: Progress
+) -> None:
     rng = np.random.default_rng(seed)
     progress(0, 3)
     engines, names = casting.open(), casting.names()
@@ -194,13 +215,14 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
     sounds, foreign_accents, ways = iter(said), _ForeignAccents(casting.language, rng), _all_casually(phrases, casting)
     for phrase in phrases:
         folder = work / "activates" / phrase if len(phrases) > 1 else work / "activates"
-        said_slowly = casting.share(SLOW_ACTIVATES if None in engines else ACTIVATES) if slow else 0
+        said_slowly = casting.share(SLOW_ACTIVATES if None in engines else amounts.activates) if slow else 0
         speak(casting.texts(phrase), folder, said_slowly, seed, slow, names)
         own = [next(sounds) for _ in written[phrase]]
         if None in engines:
-            speak(casting.texts(phrase), folder, max(1, ACTIVATES - said_slowly), seed, [None], names)
-            espeak_lines(foreign_accents.lines(own, ACCENTED), folder, seed + 3)
-            espeak_lines(_casual_lines(ways[phrase], casting), folder, seed + 4, first=ACTIVATES)
+            speak(casting.texts(phrase), folder, max(1, amounts.activates - said_slowly), seed, [None], names)
+            espeak_lines(foreign_accents.lines(own, amounts.accented), folder, seed + 3)
+            casually = _casual_lines(ways[phrase], casting, amounts.casual)
+            espeak_lines(casually, folder, seed + 4, first=amounts.activates)
     progress(1, 3)
     casually = dict.fromkeys(way for found in ways.values() for way, _ in found)
     misses = [
@@ -209,9 +231,10 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
         for miss in near_misses(one, list(sentences.values()), NEAR_MISSES, rng)
         if not any(miss.holds(other) for other in (*said, *casually))
     ]
-    espeak_clips([miss.spoken() for miss in misses], work / "near_misses", len(misses) * MISS_TURNS, seed + 1, names)
-    espeak_lines(foreign_accents.lines(misses, ACCENTED * len(phrases)), work / "near_misses", seed + 3)
-    espeak_clips(list(sentences), work / "negatives", NEGATIVES, seed + 1, names)
+    turns = len(misses) * amounts.miss_turns
+    espeak_clips([miss.spoken() for miss in misses], work / "near_misses", turns, seed + 1, names)
+    espeak_lines(foreign_accents.lines(misses, amounts.accented * len(phrases)), work / "near_misses", seed + 3)
+    espeak_clips(list(sentences), work / "negatives", amounts.negatives, seed + 1, names)
     if slow:  # whom the phrases are heard from, ordinary speech must be heard from too
         words = {word for phrase in phrases for word in phrase.split()} - set(phrases)
         texts = [*sorted(words), *sentences]
@@ -219,9 +242,10 @@ def _fill(work: Path, phrases: Sequence[str], seed: int, casting: Casting, progr
     if fluent := [engine for engine in slow if engine.reads_phonemes]:
         speak([miss.spoken() for miss in misses], work / "near_misses", casting.share(SLOW_MISSES), seed, fluent, names)
     foreign = [language for language in FOREIGN if language not in accents(casting.language)]
-    speak_nonsense(work / "negatives", NONSENSE, seed, foreign)
+    speak_nonsense(work / "negatives", amounts.nonsense, seed, foreign)
     progress(2, 3)
-    _write_backgrounds(work, rng)
+    heard_s = amounts.background_s
+    write_backgrounds(work, rng, heard_s, amounts.noises, amounts.babbles, amounts.pieces)
     progress(3, 3)
 
 
@@ -237,10 +261,12 @@ def _all_casually(phrases: Sequence[str], casting: Casting) -> dict[str, list[tu
     return found
 
 
-def _casual_lines(ways: Sequence[tuple[Pronunciation, str]], casting: Casting) -> list[tuple[str, Sequence[str]]]:
-    """Up to CASUAL texts, the ways in turn, each with the voices of its accent: fewer where few accents have any."""
+def _casual_lines(
+    ways: Sequence[tuple[Pronunciation, str]], casting: Casting, most: int
+) -> list[tuple[str, Sequence[str]]]:
+    """Up to `most` texts, the ways in turn, each with the voices of its accent: fewer where few accents have any."""
     names = accents(casting.language)
-    count = CASUAL * len({accent for _, accent in ways}) // len(names)
+    count = most * len({accent for _, accent in ways}) // len(names)
     voices_of = {name: heard([name]) for name in names}
     return [(way.spoken(), voices_of[accent]) for way, accent in islice(cycle(ways), count)]
 
@@ -257,19 +283,3 @@ class _ForeignAccents:
         homes = [list(self._voices)[int(i)] for i in self._rng.integers(len(self._voices), size=count)]
         texts = [self._accents.say(said[i % len(said)], home, self._rng) for i, home in enumerate(homes)]
         return [(text, self._voices[home]) for text, home in zip(texts, homes, strict=True) if text]
-
-
-def _write_backgrounds(work: Path, rng: np.random.Generator) -> None:
-    """One sub-folder a kind of noise, a crowd or a piece of music: what is set aside for validation as a whole."""
-    samples, rate = round(BACKGROUND_S * BACKGROUND_RATE_HZ), BACKGROUND_RATE_HZ
-    makers = {colour: lambda c=colour: noise.coloured(c, samples, rate, rng) for colour in noise.COLOURS_DB_PER_OCTAVE}
-    makers |= {"hum": lambda: noise.hum(samples, rate, rng), "knocks": lambda: noise.knocks(samples, rate, rng)}
-    for name, make in makers.items():
-        for number in range(NOISES):
-            write(work / "backgrounds" / name / f"{number}.wav", make(), rate)
-    spoken = sorted((work / "negatives").rglob("*.wav"))
-    for number in range(BABBLES):
-        voices = [read(spoken[int(i)], rate) for i in rng.choice(len(spoken), BABBLE_VOICES, replace=False)]
-        write(work / "backgrounds" / f"babble_{number}" / "0.wav", noise.babble(voices, samples, rng), rate)
-    for number in range(PIECES):
-        write(work / "backgrounds" / f"music_{number}" / "0.wav", music(samples, rate, rng), rate)

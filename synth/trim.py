@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 FRAME_MS = 10
@@ -38,7 +40,14 @@ def _without_rumble(take: np.ndarray, rate: int) -> np.ndarray:
     """A word is as loud without what lies below 200 Hz; mains hum and handled microphones are not."""
     from scipy import signal
 
-    return signal.sosfilt(signal.butter(4, RUMBLE_HZ, "highpass", fs=rate, output="sos"), take)
+    return signal.sosfilt(_above_rumble(rate), take)
+
+
+@cache
+def _above_rumble(rate: int) -> np.ndarray:
+    from scipy import signal
+
+    return signal.butter(4, RUMBLE_HZ, "highpass", fs=rate, output="sos")
 
 
 def _levels_db(take: np.ndarray, frame: int) -> np.ndarray:

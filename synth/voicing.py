@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 FRAME_MS = 30
@@ -19,14 +21,21 @@ def voiced_s(pcm: np.ndarray, sample_rate_hz: int) -> float:
     """
     from scipy import signal
 
-    band = [LOW_CUT_HZ, min(HIGH_CUT_HZ, 0.45 * sample_rate_hz)]
-    pcm = signal.sosfilt(signal.butter(2, band, "bandpass", fs=sample_rate_hz, output="sos"), pcm)
+    pcm = signal.sosfilt(_where_vowels_are(sample_rate_hz), pcm)
     frame, hop = (sample_rate_hz * ms // 1000 for ms in (FRAME_MS, HOP_MS))
     shortest, longest = int(sample_rate_hz / HIGHEST_HZ), int(sample_rate_hz / LOWEST_HZ)
     if len(pcm) < frame + longest:
         return 0.0
     stretches = np.lib.stride_tricks.sliding_window_view(pcm, frame + longest)[::hop]  # [T, frame + longest]
     return float(np.count_nonzero(_periodicity(stretches, frame, shortest) >= VOICED_CORRELATION)) * HOP_MS / 1000
+
+
+@cache
+def _where_vowels_are(rate: int) -> np.ndarray:
+    from scipy import signal
+
+    band = [LOW_CUT_HZ, min(HIGH_CUT_HZ, 0.45 * rate)]
+    return signal.butter(2, band, "bandpass", fs=rate, output="sos")
 
 
 def _periodicity(stretches: np.ndarray, frame: int, shortest: int) -> np.ndarray:

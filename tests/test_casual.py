@@ -8,7 +8,7 @@ import pytest
 
 from synth.casual import casual
 from synth.phonemes import Pronunciation
-from synth.spoken import ACCENTED, ACTIVATES, CASUAL, reading, speak_clips
+from synth.spoken import PLENTY, reading, speak_clips
 
 
 def ways(*words: str) -> list[str]:
@@ -74,11 +74,11 @@ def test_a_phrase_is_learned_as_it_is_said_casually_too(tmp_path: Path) -> None:
     pytest.importorskip("espeakng_loader")
     folder = speak_clips("wildfire", tmp_path / "all")
     clips = list((folder / "activates").rglob("*.wav"))
-    assert ACTIVATES + CASUAL < len(clips) <= ACTIVATES + ACCENTED + CASUAL
+    assert PLENTY.activates + PLENTY.casual < len(clips) <= PLENTY.activates + PLENTY.accented + PLENTY.casual
 
 
 def test_a_phrase_that_one_accent_alone_says_casually_is_mostly_said_as_it_is_written(tmp_path: Path) -> None:
     pytest.importorskip("espeakng_loader")
     folder = speak_clips("hey london", tmp_path / "few")
     clips = list((folder / "activates").rglob("*.wav"))
-    assert ACTIVATES < len(clips) <= ACTIVATES + ACCENTED + CASUAL // 8
+    assert PLENTY.activates < len(clips) <= PLENTY.activates + PLENTY.accented + PLENTY.casual // 8

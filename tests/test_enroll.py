@@ -9,24 +9,45 @@ import pytest
 
 pytest.importorskip("torch", reason="enrolling needs the extra 'train'")
 
+import torch
+
 import wakeword
 from wakeword.backbone import Backbone, load_backbone
+from wakeword.batches import batches
+from wakeword.brief import _Adam
 from wakeword.bundle import read_bundle
 from wakeword.cli import main
-from wakeword.config import load_config
-from wakeword.enroll import enroll, measured_thresholds, path_threshold
+from wakeword.cli.recipes import briefly
+from wakeword.clips import Event, Example
+from wakeword.config import Config, load_config, override
+from wakeword.enroll import (
+    brief_threshold,
+    enroll,
+    measured_brief_thresholds,
+    measured_thresholds,
+    path_threshold,
+)
 from wakeword.errors import BundleError, DataError
 from wakeword.info import numbers
+from wakeword.model import model_from_weights
+from wakeword.path import Paths
 from wakeword.phones import PHONES, phones
 
 
-def test_a_phrase_is_enrolled_on_the_command_line_and_heard_in_espeaks_voice(tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize("learning", [True, False])
+def test_a_phrase_is_enrolled_on_the_command_line_and_heard_in_espeaks_voice(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, learning: bool
+) -> None:
     pytest.importorskip("espeakng_loader", reason="pronunciations need the extra 'espeak'")
     from synth.voices.espeak import EspeakEngine, EspeakParams
     from wakeword.audio import read, write
 
-    assert main(["enroll", "hey computer", "--out", str(tmp_path / "bundle"), "--json"]) == 0
+    monkeypatch.setenv("WAKEWORD_CACHE", str(tmp_path / "cache"))
+    how = [] if learning else ["--no-training"]
+    assert main(["enroll", "hey computer", "--out", str(tmp_path / "bundle"), "--json", *how]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["phrases"] == ["hey computer"]
+    card = read_bundle(tmp_path / "bundle").card
+    assert card.config.model.spotter is learning and (card.provenance["enrolled"]["batches"] > 0) is learning
     ww, engine = wakeword.load(tmp_path / "bundle"), EspeakEngine()
     rng = np.random.default_rng(0)
     peaks = {}
@@ -73,6 +94,52 @@ def test_thresholds_of_new_phrases_follow_from_those_of_others_by_their_phones()
     assert np.std(errors) < 0.2 < 0.5 < np.std(easy[new])
     rare, often = (path_threshold(backbone, said[0], rate) for rate in (3.0, 30.0))
     assert often < found[0] < rare
+
+
+def some_examples(config: Config, phrase: str, count: int) -> list[Example]:
+    """A tone that ends in the middle is the phrase; noise around it is not."""
+    rng, samples, made = np.random.default_rng(0), config.example_samples, []
+    tone = np.sin(2 * np.pi * 900 * np.arange(samples // 5) / config.audio.sample_rate_hz)
+    for _ in range(count):
+        pcm, start = 300 * rng.standard_normal(samples), int(rng.integers(samples // 4, samples // 2))
+        pcm[start : start + len(tone)] += 6000 * tone
+        event = Event(kind="activate", label=phrase, start_sample=start, end_sample=start + len(tone))
+        made.append(Example(pcm.astype(np.int16), (event,), {}))
+    return made
+
+
+def test_members_learn_what_the_examples_say_beside_the_path(tmp_path: Path) -> None:
+    config, said = briefly(load_config("default")), [[phones("wɪndoʊ")]]
+    examples = some_examples(config, "window", 60)
+    bundle = enroll(["window"], said, [0.4], load_backbone(), config, tmp_path, examples=iter(examples[20:]))
+    model = model_from_weights(bundle.card.config, bundle.weights(), Paths.of(said))
+    batch = next(batches(iter(examples[:20]), override(config, train={"batch_size": 20}), ["window"]))
+    with torch.inference_mode():
+        said_by_each, _ = model.each(batch.pcm, model.empty_state(20))
+    right = said_by_each.mean(dim=0)[batch.target == 1].mean()
+    assert right > said_by_each.mean(dim=0)[(batch.target == 0) & (batch.weight > 0)].mean() + 2.0
+    assert numbers(tmp_path)["parameters"] > 341_894
+
+
+def test_a_threshold_beside_members_follows_from_the_paths() -> None:
+    alone = np.random.default_rng(0).uniform(0.1, 0.7, 40)
+    odds = 0.4 * np.log(alone / (1.0 - alone)) + 0.2
+    measured = measured_brief_thresholds(alone, 1.0 / (1.0 + np.exp(-odds)))
+    assert measured["line"] == [0.4, 0.2] and measured["spread"] == 0.0
+    backbone = Backbone({}, {"brief_thresholds": measured})
+    assert np.allclose([brief_threshold(backbone, one) for one in alone], 1.0 / (1.0 + np.exp(-odds)))
+
+
+def test_adam_written_out_is_torchs() -> None:
+    torch.manual_seed(0)
+    ours, theirs = torch.randn(4, 3), torch.nn.Parameter(torch.empty(4, 3))
+    theirs.data = ours.clone()
+    adam, reference = _Adam([ours]), torch.optim.Adam([theirs], lr=0.01)
+    for gradient in torch.randn(20, 4, 3):
+        theirs.grad = gradient.clone()
+        reference.step()
+        adam.step([gradient], 0.01)
+    assert torch.allclose(ours, theirs, atol=1e-6)
 
 
 def test_an_enrolled_bundle_is_no_firmware_and_says_so(tmp_path: Path) -> None:

@@ -170,13 +170,13 @@ def test_a_voice_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+SMALL = spoken.Amounts(activates=3, accented=4, negatives=6, nonsense=3, miss_turns=1, background_s=1.0)
+
+
 @pytest.fixture
 def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What espeak is asked to say while small folders of clips are made."""
     said, speak = [], spoken.espeak_clips
-    sizes = {"ACTIVATES": 3, "ACCENTED": 4, "NEGATIVES": 6, "NONSENSE": 3, "MISS_TURNS": 1, "BACKGROUND_S": 1.0}
-    for name, value in sizes.items():
-        monkeypatch.setattr(spoken, name, value)
     monkeypatch.setattr(spoken, "espeak_clips", lambda more, *rest: said.extend(more) or speak(more, *rest))
     return said
 
@@ -184,7 +184,7 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_clips_for_training_in_another_language_never_say_the_phrase_as_a_negative(
     tmp_path: Path, texts: list[str]
 ) -> None:
-    folder = speak_clips("ordenador", tmp_path / "clips", casting=Casting("es"))
+    folder = speak_clips("ordenador", tmp_path / "clips", casting=Casting("es"), amounts=SMALL)
     activates = Counter(path.parent.name.partition("+")[0] for path in (folder / "activates").glob("*/*.wav"))
     assert activates.pop("es", 0) + activates.pop("es-419", 0) == 3
     assert activates.total() == 4
@@ -197,16 +197,16 @@ def test_clips_for_training_in_another_language_never_say_the_phrase_as_a_negati
 def test_several_phrases_have_a_folder_each_and_none_is_a_near_miss_of_another(
     tmp_path: Path, texts: list[str]
 ) -> None:
-    folder = speak_clips(["hey computer", "computer"], tmp_path / "clips")
+    folder = speak_clips(["hey computer", "computer"], tmp_path / "clips", amounts=SMALL)
     for phrase in ("hey computer", "computer"):
         assert len(list((folder / "activates" / phrase).glob("*/*.wav"))) == 3 + 4
     assert len(list((folder / "negatives").glob("*/*.wav"))) == 6 + 3
     assert len(list((folder / "near_misses").glob("*/*.wav"))) > 100
     assert not [text for text in texts if "k|@|m|p|j|'u:|t|3" in text]
     with pytest.raises(DataError, match="expected different ones"):
-        speak_clips(["stop it", "Stop it"], tmp_path / "other")
+        speak_clips(["stop it", "Stop it"], tmp_path / "other", amounts=SMALL)
     with pytest.raises(DataError, match="expected none of the signs"):
-        speak_clips(["stop it", "and/or"], tmp_path / "other")
+        speak_clips(["stop it", "and/or"], tmp_path / "other", amounts=SMALL)
 
 
 def test_what_sounds_like_another_spelling_is_the_phrase_and_no_near_miss(tmp_path: Path, texts: list[str]) -> None:
@@ -216,7 +216,7 @@ def test_what_sounds_like_another_spelling_is_the_phrase_and_no_near_miss(tmp_pa
     engine = EspeakEngine(names=["en"])
     said = [Pronunciation.of(engine.pronounce(text, "en")) for text in ("okay nabu", "okay naboo")]
     assert said[0] != said[1]
-    speak_clips("okay nabu", tmp_path / "clips", casting=casting)
+    speak_clips("okay nabu", tmp_path / "clips", casting=casting, amounts=SMALL)
     assert len(texts) > 50
     assert not {one.spoken() for one in said} & set(texts)
     for wrong, problem in ((("other", "x"), "expected one of the phrases"), (("okay nabu", "[[k]]"), "expected words")):

@@ -1,15 +1,18 @@
-"""A bundle for a phrase in a moment: the backbone as it is, and the phrase's paths through its phones. No training."""
+"""A bundle for a phrase in a moment: its paths through the backbone's phones, and members that learn briefly."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wakeword.backbone import Backbone
+from wakeword.brief import briefly_trained
 from wakeword.bundle import Bundle, Card, check_replaceable, write_bundle
+from wakeword.clips import Example
 from wakeword.config import Config, SystemConfig, override
 from wakeword.errors import DataError
 from wakeword.export import export
@@ -30,26 +33,38 @@ def enroll(
     config: Config,
     out: str | Path,
     target_fa_per_hour: float = 0.5,
+    examples: Iterable[Example] | None = None,
 ) -> Bundle:
     """Writes a bundle that listens for phrases by their pronunciations, each a list of `wakeword.phones` numbers.
 
-    `phrase_s` is how long each usually takes. No speech is at hand to measure a threshold on: it is what phrases of
-    such phones needed on the speech that the backbone was measured with (see `measured_thresholds`). Raises DataError
-    for a phrase of under three sounds or a rate outside of what was measured, BundleError if another model is in `out`,
-    ConfigError for a configuration of another network.
+    `phrase_s` is how long each usually takes. From `examples` members learn beside the paths (see `wakeword.brief`);
+    without them, paths alone listen. No speech is at hand to measure a threshold on: it is what phrases of such phones
+    needed on the speech that the backbone was measured with (see `measured_thresholds`, `brief_threshold`). Raises
+    DataError for a phrase of under three sounds or a rate outside of what was measured, BundleError if another model is
+    in `out`, ConfigError for a configuration of another network.
     """
     check_replaceable(out, phrases)
-    Paths.of(pronunciations)  # refuses what is too short
-    listening = override(config, detector={"smoothing_steps": SMOOTHING_STEPS})
+    paths = Paths.of(pronunciations)
+    alone = [path_threshold(backbone, said, target_fa_per_hour) for said in pronunciations]
+    told = {
+        "target_fa_per_hour": target_fa_per_hour,
+        "batches": 0 if examples is None else config.train.max_steps,
+    }
+    if examples is None:
+        listening = override(config, detector={"smoothing_steps": SMOOTHING_STEPS})
+        model, hearing, thresholds = backbone.model(config), backbone.hearing, alone
+    else:
+        model = briefly_trained(backbone, config, phrases, paths, examples)
+        listening, hearing, thresholds = config, {}, [brief_threshold(backbone, one) for one in alone]
     card = Card(
         phrases=list(phrases),
-        thresholds=[path_threshold(backbone, said, target_fa_per_hour) for said in pronunciations],
+        thresholds=thresholds,
         phrase_s=[round(seconds, 3) for seconds in phrase_s],
         paths=[[list(said) for said in variants] for variants in pronunciations],
         config=SystemConfig.model_validate(listening.model_dump(include=set(SystemConfig.model_fields))),
-        provenance={"enrolled": {"target_fa_per_hour": target_fa_per_hour}, "backbone": backbone.facts["provenance"]},
+        provenance={"enrolled": told, "backbone": backbone.facts["provenance"]},
     )
-    return write_bundle(out, card, *export(backbone.model(config), card, backbone.hearing, half=True))
+    return write_bundle(out, card, *export(model, card, hearing, half=True))
 
 
 def measured_thresholds(
@@ -81,6 +96,21 @@ def path_threshold(backbone: Backbone, said: Sequence[Sequence[int]], target_fa_
         )
     odds = float(np.interp(np.log(target_fa_per_hour), np.log(rates), _traits(said) @ np.array(measured["weights"])))
     return min(1.0 / (1.0 + float(np.exp(-odds))), HIGHEST_THRESHOLD)
+
+
+def brief_threshold(backbone: Backbone, alone: float) -> float:
+    """That of members which learned briefly, beside a path whose own is `alone`: a line through their log-odds."""
+    slope, offset = backbone.facts["brief_thresholds"]["line"]
+    odds = slope * math.log(alone / (1.0 - alone)) + offset
+    return min(1.0 / (1.0 + math.exp(-odds)), HIGHEST_THRESHOLD)
+
+
+def measured_brief_thresholds(alone: np.ndarray, measured: np.ndarray) -> dict[str, Any]:
+    """What `brief_threshold` knows, from phrases that nobody said: thresholds, float [N] each, at several rates."""
+    odds, others = (np.log(found / (1.0 - found)) for found in (measured, alone))
+    line = np.polyfit(others, odds, 1)
+    spread = float(np.std(odds - np.polyval(line, others)))
+    return {"thresholds": len(odds), "spread": round(spread, 3), "line": line.round(3).tolist()}
 
 
 def _traits(said: Sequence[Sequence[int]]) -> np.ndarray:

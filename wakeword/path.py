@@ -1,4 +1,4 @@
-"""How well a stretch of sound follows a phrase's phones: what `enroll` listens by, without any training.
+"""How well a stretch of sound follows a phrase's phones: what finds a phrase without any training.
 
 The backbone gives, at each step, the probability of each phone. It mistakes some phones for others as a rule, so what
 it heard counts for what may have been said, by a table of its own (`wakeword.likeness`). Divided by the highest of

@@ -19,7 +19,7 @@ from wakeword.errors import MissingExtraError, WakewordError
 
 VERBS = {
     "train": "Train a wake word from recordings, or from its text.",
-    "enroll": "Listen for a phrase at once, by its sounds, without training.",
+    "enroll": "Listen for a phrase in seconds.",
     "record": "Record takes of a phrase, or the sound of a room.",
     "speak": "Say a phrase in many synthetic voices.",
     "synth": "Write a dataset of labelled examples.",

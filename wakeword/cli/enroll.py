@@ -1,7 +1,10 @@
-"""`wakeword enroll`: a phrase in, a bundle out in seconds, without training."""
+"""`wakeword enroll`: a phrase in, a bundle out in seconds."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -15,15 +18,15 @@ def command(
     lang: Language = "en",
     out: Annotated[Path | None, typer.Option(help="The bundle's folder. Default: models/PHRASE.")] = None,
     target_fa_per_hour: Annotated[float, typer.Option(help="False accepts per hour to listen with.")] = 0.5,
+    training: Annotated[bool, typer.Option(help="Learn for a few seconds; else listen by the sounds alone.")] = True,
     as_json: JsonLines = False,
 ) -> None:
-    """Listen for a phrase by its sounds alone: ready at once. `wakeword train` makes a better model in minutes."""
+    """Listen for a phrase in seconds. `wakeword train` makes a better model in minutes."""
     from synth.spoken import phrase_warnings, reading
-    from wakeword.backbone import load_backbone
     from wakeword.bundle import CARD, check_phrases, check_replaceable
-    from wakeword.cli.training import reporter
+    from wakeword.cli.brief import brief_examples
+    from wakeword.cli.recipes import briefly
     from wakeword.config import load_config
-    from wakeword.enroll import enroll
     from wakeword.files import check_writable, folder_name
     from wakeword.phones import phones
 
@@ -31,13 +34,23 @@ def command(
     out = out or Path("models") / folder_name(" ".join(phrases))
     check_replaceable(out, phrases)
     check_writable(out / CARD)
+    config = briefly(load_config("default")) if training else load_config("backbone")
+    with closing(brief_examples(phrases, config, lang, workers=1)) as examples, ThreadPoolExecutor(1) as beside:
+        # Another process makes examples, while this one loads what learns from them.
+        first = beside.submit(next, examples) if training else None
+        warnings = [(phrase, warning) for phrase in phrases for warning in phrase_warnings(phrase, lang)]
+        said = [reading(phrase, lang, [other for other in phrases if other != phrase]) for phrase in phrases]
+        paths = [sorted({tuple(phones(ipa, lang == "en")) for ipa in one.ipa}) for one in said]
+
+        from wakeword.backbone import load_backbone
+        from wakeword.cli.training import reporter
+        from wakeword.enroll import enroll
+
+        backbone, lengths = load_backbone(), [one.seconds for one in said]
+        made = chain([first.result()], examples) if first else None
+        bundle = enroll(phrases, paths, lengths, backbone, config, out, target_fa_per_hour, made)
     report = reporter(as_json)
-    for phrase in phrases:
-        for warning in phrase_warnings(phrase, lang):
-            report({"event": "warning", "phrase": phrase, "warning": warning})
-    said = [reading(phrase, lang, [other for other in phrases if other != phrase]) for phrase in phrases]
-    paths = [sorted({tuple(phones(ipa, lang == "en")) for ipa in one.ipa}) for one in said]
-    lengths = [one.seconds for one in said]
-    bundle = enroll(phrases, paths, lengths, load_backbone(), load_config("backbone"), out, target_fa_per_hour)
+    for phrase, warning in warnings:
+        report({"event": "warning", "phrase": phrase, "warning": warning})
     card = bundle.card
     report({"event": "bundle", "path": str(out), "phrases": card.phrases, "thresholds": card.thresholds})

@@ -38,7 +38,8 @@ def command(
         for model in ready_models():
             print(json.dumps(_facts(model)))
     else:
-        _print_table([_facts(model) for model in ready_models()])
+        for model in ready_models():
+            _print(_facts(model))
 
 
 def _get(name: str | None, out: Path | None) -> str:
@@ -68,15 +69,12 @@ def _facts(name: str) -> dict[str, Any]:
     }
 
 
-def _print_table(models: list[dict[str, Any]]) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "says", "threshold", "MB", "measured", box=SIMPLE, title_justify="left")
-    for model in models:
-        thresholds = ", ".join(f"{threshold:.3f}" for threshold in model["thresholds"])
-        measured = ", ".join(f"{name} {value}" for name, value in model["measured"].items())
-        size = f"{model['bytes'] / 1e6:.1f}"
-        table.add_row(model["name"], ", ".join(model["phrases"]), thresholds, size, measured)
-    Console().print(table)
+def _print(model: dict[str, Any]) -> None:
+    """A head and what was measured below it, each in a line that a narrow terminal holds."""
+    says = ", ".join(
+        f"{phrase!r} at threshold {threshold:.3f}"
+        for phrase, threshold in zip(model["phrases"], model["thresholds"], strict=True)
+    )
+    print(f"{model['name']}: {says}, {model['bytes'] / 1e6:.1f} MB")
+    for name, value in model["measured"].items():
+        print(f"    {name}: {value}")

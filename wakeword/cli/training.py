@@ -30,56 +30,12 @@ from wakeword.shards import INDEX_NAME, process_rank
 from wakeword.train import train
 
 Report = Callable[[dict[str, Any]], None]
-QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and no second look at hard ones
-    "audio": {"example_s": 4.0},
-    "train": {
-        "max_steps": 600,
-        "validation_examples": 300,
-        "validate_every_steps": 100,
-        "calibration_examples": 1500,
-        "hard_negatives": 0.0,
-        "target_fa_per_hour": 5.0,  # what so short a training can keep to
-    },
-}
-OVERDRIVEN = {"clip_db": (0.0, 36.0), "clip_probability": 0.15}  # many people's microphones are turned up too far
-TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, learns their voices by heart
-    # The spotter has the backbone's own upper layers. Dropout keeps members from learning synthesizers by heart.
-    "model": {"members": 4, "spotter": True, "spotter_units": (192, 96), "dropout": 0.3},
-    "synth": OVERDRIVEN,
-    "train": {
-        "frozen_layers": 2,
-        "half_weights": True,
-        "max_steps": 150,
-        "validate_every_steps": 75,
-        "warmup_steps": 25,
-        "hard_negatives": 0.0,
-    },
-}
-TAUGHT = {  # the same where a small network learns from a larger one: it may take longer, but not all of it may learn
-    "synth": OVERDRIVEN,
-    "train": {"frozen_layers": 1, "max_steps": 1600, "validate_every_steps": 400, "hard_negatives": 0.0},
-}
-WITH_TAKES = {  # besides, where people say it, too
-    "model": {"dropout": 0.1},
-    "train": {"max_steps": 300, "warmup_steps": 50},
-}
 NO_REAL_SPEECH = (
     "only synthetic speech was given, so its false accepts are measured on that alone; people will wake it more often. "
     "With an hour of your home (wakeword record NAME --background 60), --negatives and `wakeword calibrate` mend that."
 )
 EXAMPLES_APART = 1 << 32  # between the first examples of processes that train together: more than any of them renders
 LISTED_FILES = 10  # of those that were skipped; with --json all are
-
-
-def typed(config: Config, takes: bool = False) -> Config:
-    """The configuration for a phrase that synthesizers say, and maybe people, if it has a backbone or a teacher."""
-    if config.train.teacher:
-        taught = override(config, **TAUGHT)
-        return taught if config.train.backbone else override(taught, train={"frozen_layers": 0})
-    if not config.train.backbone:
-        return config
-    config = override(config, **TYPED)
-    return override(config, **WITH_TAKES) if takes else config
 
 
 def reporter(as_json: bool) -> Report:
