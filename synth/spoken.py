@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
@@ -225,12 +225,7 @@ def _fill(
             espeak_lines(casually, folder, seed + 4, first=amounts.activates)
     progress(1, 3)
     casually = dict.fromkeys(way for found in ways.values() for way, _ in found)
-    misses = [
-        miss
-        for one in said
-        for miss in near_misses(one, list(sentences.values()), NEAR_MISSES, rng)
-        if not any(miss.holds(other) for other in (*said, *casually))
-    ]
+    misses = _misses(said, list(sentences.values()), casually, rng)
     turns = len(misses) * amounts.miss_turns
     espeak_clips([miss.spoken() for miss in misses], work / "near_misses", turns, seed + 1, names)
     espeak_lines(foreign_accents.lines(misses, amounts.accented * len(phrases)), work / "near_misses", seed + 3)
@@ -244,9 +239,19 @@ def _fill(
     foreign = [language for language in FOREIGN if language not in accents(casting.language)]
     speak_nonsense(work / "negatives", amounts.nonsense, seed, foreign)
     progress(2, 3)
-    heard_s = amounts.background_s
-    write_backgrounds(work, rng, heard_s, amounts.noises, amounts.babbles, amounts.pieces)
+    write_backgrounds(work, rng, amounts.background_s, amounts.noises, amounts.babbles, amounts.pieces)
     progress(3, 3)
+
+
+def _misses(
+    said: Sequence[Pronunciation],
+    sentences: Sequence[Pronunciation],
+    casually: Iterable[Pronunciation],
+    rng: np.random.Generator,
+) -> list[Pronunciation]:
+    """What only sounds like one of the phrases, and holds none of them, however it is said."""
+    found = [miss for one in said for miss in near_misses(one, sentences, NEAR_MISSES, rng)]
+    return [miss for miss in found if not any(miss.holds(other) for other in (*said, *casually))]
 
 
 def _all_casually(phrases: Sequence[str], casting: Casting) -> dict[str, list[tuple[Pronunciation, str]]]:

@@ -51,7 +51,8 @@ FLOORS = (
         "webhook",
     },
     {"backbone", "evaluation", "teacher"},
-    {"enroll", "train"},
+    {"brief", "train"},
+    {"enroll"},
     {"evaluate", "report"},
     {"calibrate"},
     {"__init__"},
@@ -65,6 +66,7 @@ HEAVY = {
     "torch": {
         "wakeword.backbone",
         "wakeword.batches",
+        "wakeword.brief",
         "wakeword.ctc",
         "wakeword.model",
         "wakeword.rounding",

@@ -22,13 +22,11 @@ def command(
     as_json: JsonLines = False,
 ) -> None:
     """Listen for a phrase in seconds. `wakeword train` makes a better model in minutes."""
-    from synth.spoken import phrase_warnings, reading
     from wakeword.bundle import CARD, check_phrases, check_replaceable
     from wakeword.cli.brief import brief_examples
     from wakeword.cli.recipes import briefly
     from wakeword.config import load_config
     from wakeword.files import check_writable, folder_name
-    from wakeword.phones import phones
 
     check_phrases(phrases)
     out = out or Path("models") / folder_name(" ".join(phrases))
@@ -38,19 +36,27 @@ def command(
     with closing(brief_examples(phrases, config, lang, workers=1)) as examples, ThreadPoolExecutor(1) as beside:
         # Another process makes examples, while this one loads what learns from them.
         first = beside.submit(next, examples) if training else None
-        warnings = [(phrase, warning) for phrase in phrases for warning in phrase_warnings(phrase, lang)]
-        said = [reading(phrase, lang, [other for other in phrases if other != phrase]) for phrase in phrases]
-        paths = [sorted({tuple(phones(ipa, lang == "en")) for ipa in one.ipa}) for one in said]
+        warnings, paths, lengths = _read(phrases, lang)
 
         from wakeword.backbone import load_backbone
         from wakeword.cli.training import reporter
         from wakeword.enroll import enroll
 
-        backbone, lengths = load_backbone(), [one.seconds for one in said]
+        backbone = load_backbone()
         made = chain([first.result()], examples) if first else None
-        bundle = enroll(phrases, paths, lengths, backbone, config, out, target_fa_per_hour, made)
+        card = enroll(phrases, paths, lengths, backbone, config, out, target_fa_per_hour, made).card
     report = reporter(as_json)
     for phrase, warning in warnings:
         report({"event": "warning", "phrase": phrase, "warning": warning})
-    card = bundle.card
     report({"event": "bundle", "path": str(out), "phrases": card.phrases, "thresholds": card.thresholds})
+
+
+def _read(phrases: list[str], language: str) -> tuple[list[tuple[str, str]], list[list[tuple[int, ...]]], list[float]]:
+    """What speaks against the phrases, (phrase, warning); how each is said, by phones; and how long it takes."""
+    from synth.spoken import phrase_warnings, reading
+    from wakeword.phones import phones
+
+    warnings = [(phrase, warning) for phrase in phrases for warning in phrase_warnings(phrase, language)]
+    said = [reading(phrase, language, [other for other in phrases if other != phrase]) for phrase in phrases]
+    paths = [sorted({tuple(phones(ipa, language == "en")) for ipa in one.ipa}) for one in said]
+    return warnings, paths, [one.seconds for one in said]
