@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ from wakeword import checkpoint  # noqa: E402
 from wakeword.audio import read  # noqa: E402
 from wakeword.backbone import PACKAGED, Backbone, Speech, load_backbone, train_backbone  # noqa: E402
 from wakeword.cli.brief import brief_examples  # noqa: E402
-from wakeword.cli.recipes import briefly  # noqa: E402
+from wakeword.cli.presets import briefly  # noqa: E402
 from wakeword.cli.training import reporter  # noqa: E402
 from wakeword.config import Config, load_config, override  # noqa: E402
 from wakeword.detector import smooth  # noqa: E402
@@ -96,54 +96,57 @@ def thresholds(backbone: Backbone, config: Config, audio: Path) -> dict:
     On speech of people who are not kept for tests. The backbone learned from them, and finds phrases in strangers'
     speech more readily; so theirs is also heard backwards, and as a tape that runs too fast.
     """
-    rng, phrases = np.random.default_rng(9), []
-    while len(phrases) < PHRASES:
-        said = _said(nonsense(rng, int(rng.integers(1, 4))))
-        if set(map(len, said)) <= set(PHRASE_PHONES):
-            phrases.append(said)
-    heard, paths, peaks, steps = Heard(backbone, config), Paths.of(phrases), [], 0
-    for strange in strange_speech(audio):
-        scores = path_scores(heard.sound(strange), paths, backbone.hearing)
-        peaks.append(loudest(scores, round(1000 / config.step_ms)))
-        steps += len(scores)
-    seconds = np.sort(np.concatenate(peaks), axis=0)[::-1]
-    return measured_thresholds(seconds, steps * config.step_ms / 3.6e6, phrases, RATES_PER_HOUR)
+    phrases = [_said(text) for text in _texts(9, PHRASES)]
+    heard, paths = Heard(backbone, config), Paths.of(phrases)
+    seconds, hours = _loud_seconds(lambda pcm: path_scores(heard.sound(pcm), paths, backbone.hearing), config, audio)
+    return measured_thresholds(seconds, hours, phrases, RATES_PER_HOUR)
 
 
 def brief_thresholds(backbone: Backbone, audio: Path) -> dict:
     """The same for what `enroll` teaches beside the paths: how loud that gets, by how loud they get alone."""
-    rng, texts = np.random.default_rng(10), []
-    while len(texts) < BRIEF_PHRASES:
-        text = nonsense(rng, int(rng.integers(1, 4)))
-        if set(map(len, _said(text))) <= set(PHRASE_PHONES):
-            texts.append(text)
-    config = briefly(load_config("default"))
-    found = ordered_map(_brief_rows, (backbone, config, audio), ((text,) for text in texts), os.cpu_count() or 1)
+    told = (backbone, briefly(load_config("default")), audio)
+    found = ordered_map(_brief_rows, told, ((text,) for text in _texts(10, BRIEF_PHRASES)), os.cpu_count() or 1)
     rows = np.array([row for rows in found for row in rows])
-    return {"phrases": len(texts), **measured_brief_thresholds(*rows.T)}
+    return {"phrases": BRIEF_PHRASES, **measured_brief_thresholds(*rows.T)}
 
 
 def _brief_rows(told: tuple[Backbone, Config, Path], text: str) -> list[tuple[float, float]]:
     """At each of RATES_PER_HOUR the threshold of the paths alone, and what was measured."""
     backbone, config, audio = told
-    said, peaks, steps = _said(text), [], 0
+    said, smoothing = _said(text), config.detector.smoothing_steps
     unmeasured = Backbone(backbone.weights, backbone.facts | {"brief_thresholds": {"line": [0.0, 0.0]}})
     with tempfile.TemporaryDirectory() as out:
         enroll([text], [said], [1.0], unmeasured, config, out, examples=brief_examples([text], config, "en"))
         ww = wakeword.load(out)
-    for strange in strange_speech(audio):
-        scores = smooth(ww.scores(strange)[1][:, 0], config.detector.smoothing_steps)[:, None]
-        peaks.append(loudest(scores, round(1000 / config.step_ms))[:, 0])
-        steps += len(scores)
-    seconds, hours = np.sort(np.concatenate(peaks))[::-1], steps * config.step_ms / 3.6e6
-    return [
-        (path_threshold(backbone, said, rate), float(np.clip(seconds[round(rate * hours)], 1e-3, 0.999)))
-        for rate in RATES_PER_HOUR
-    ]
+    seconds, hours = _loud_seconds(lambda pcm: smooth(ww.scores(pcm)[1][:, 0], smoothing)[:, None], config, audio)
+    return [(path_threshold(backbone, said, rate), float(seconds[round(rate * hours), 0])) for rate in RATES_PER_HOUR]
+
+
+def _texts(seed: int, count: int) -> list[str]:
+    """So many phrases of nonsense, of as many phones as PHRASE_PHONES has."""
+    rng, found = np.random.default_rng(seed), []
+    while len(found) < count:
+        text = nonsense(rng, int(rng.integers(1, 4)))
+        if set(map(len, _said(text))) <= set(PHRASE_PHONES):
+            found.append(text)
+    return found
 
 
 def _said(text: str) -> list[tuple[int, ...]]:
     return sorted({tuple(phones(ipa)) for ipa in reading(text, "en").ipa})
+
+
+def _loud_seconds(scored: Callable[[np.ndarray], np.ndarray], config: Config, audio: Path) -> tuple[np.ndarray, float]:
+    """The highest scores of each second of strange speech [N, K], the loudest first, and how many hours that is.
+
+    `scored` gives the scores [T, K] of a recording.
+    """
+    peaks, steps = [], 0
+    for strange in strange_speech(audio):
+        scores = scored(strange)
+        peaks.append(loudest(scores, round(1000 / config.step_ms)))
+        steps += len(scores)
+    return np.sort(np.concatenate(peaks), axis=0)[::-1], steps * config.step_ms / 3.6e6
 
 
 def strange_speech(audio: Path) -> Iterator[np.ndarray]:

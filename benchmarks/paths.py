@@ -38,7 +38,9 @@ from wakeword.trials import Noise, lay_take  # noqa: E402
 
 WORDS = ("operator", "voyager", "wildfire", "onword", "thinkengine", "athena", "amelia")
 RATES_PER_HOUR = (0.5, 2.0, 5.0, 20.0)
-MOST_TAKES, SNR_DB = 180, 10.0
+MOST_TAKES = 180
+SNR_DB = 10.0
+QUIET, NOISY = "quiet", f"{SNR_DB:g}_db"
 CUTTINGS = 4  # of each recording, to choose pieces from
 SILENCE_S = 0.5  # around what phones are looked for in: the last one is heard late
 
@@ -55,7 +57,7 @@ def main() -> int:
             missed = measured(path, arguments.words.split(","), rows, arguments.audio, Noise(noise, RATE_HZ))
             mean = {
                 where: np.mean([found[where] for found in missed.values()], axis=0).round(3).tolist()
-                for where in ("quiet", f"{SNR_DB:g}_db")
+                for where in (QUIET, NOISY)
             }
             result[str(path)] = {"rates_per_hour": RATES_PER_HOUR, "missed": missed, "mean": mean}
     print(json.dumps(result) if arguments.json else json.dumps(result, indent=2))
@@ -93,9 +95,9 @@ def measured(path: Path, words: Iterable[str], rows: list[dict], audio: Path, no
     for word in words:
         paths = Paths.of([[phones(ipa) for ipa in reading(SPELLED.get(word, word), "en").ipa]])
         mine = [audio / row["path"] for row in takes_of(rows, audio, word) if not is_tested(row)][:MOST_TAKES]
-        sounds = {"quiet": (heard(take, SILENCE_S) for take in mine)}
+        sounds = {QUIET: (heard(take, SILENCE_S) for take in mine)}
         noisy = (lay_take(take, number, RATE_HZ, noise, SNR_DB).pcm for number, take in enumerate(mine))
-        sounds[f"{SNR_DB:g}_db"] = map(heard.sound, noisy)
+        sounds[NOISY] = map(heard.sound, noisy)
         peaks = {
             where: np.array([path_scores(sound, paths, backbone.hearing).max() for sound in of_takes])
             for where, of_takes in sounds.items()

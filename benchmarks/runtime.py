@@ -125,7 +125,7 @@ def made_bundles(folder: Path) -> dict[str, Path]:
     import torch
 
     from wakeword.bundle import Card, write_bundle
-    from wakeword.cli.recipes import typed
+    from wakeword.cli.presets import typed
     from wakeword.config import load_config
     from wakeword.export import export
     from wakeword.model import WakeModel

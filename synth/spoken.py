@@ -114,9 +114,10 @@ def speak_clips(
 ) -> Path:
     """Makes `activates/ near_misses/ negatives/ backgrounds/` for a phrase; sub-folders of the first three are voices.
 
-    With several phrases each has its own sub-folder of `activates/`, with its voices inside. Default folder: in the
-    user's cache, made once. Raises DataError for a phrase without letters or said twice, or a folder that cannot be
-    made, MissingExtraError without espeakng-loader. `progress(done, total)` counts the three kinds.
+    With several phrases each has its own sub-folder of `activates/`, with its voices inside. `amounts` is how much of
+    each kind. Default folder: in the user's cache, made once. Raises DataError for a phrase without letters or said
+    twice, or a folder that cannot be made, MissingExtraError without espeakng-loader. `progress(done, total)` counts
+    the three kinds.
     """
     wanted = [phrases] if isinstance(phrases, str) else list(phrases)
     _check_phrases(wanted, casting)
@@ -221,8 +222,8 @@ def _fill(
         if None in engines:
             speak(casting.texts(phrase), folder, max(1, amounts.activates - said_slowly), seed, [None], names)
             espeak_lines(foreign_accents.lines(own, amounts.accented), folder, seed + 3)
-            casually = _casual_lines(ways[phrase], casting, amounts.casual)
-            espeak_lines(casually, folder, seed + 4, first=amounts.activates)
+            lines = _casual_lines(ways[phrase], casting, amounts.casual)
+            espeak_lines(lines, folder, seed + 4, first=amounts.activates)
     progress(1, 3)
     casually = dict.fromkeys(way for found in ways.values() for way, _ in found)
     misses = _misses(said, list(sentences.values()), casually, rng)

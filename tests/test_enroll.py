@@ -17,7 +17,7 @@ from wakeword.batches import batches
 from wakeword.brief import _Adam
 from wakeword.bundle import read_bundle
 from wakeword.cli import main
-from wakeword.cli.recipes import briefly
+from wakeword.cli.presets import briefly
 from wakeword.clips import Event, Example
 from wakeword.config import Config, load_config, override
 from wakeword.enroll import (

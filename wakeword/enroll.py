@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,9 +77,8 @@ def measured_thresholds(
     """
     traits = np.array([_traits(said) for said in pronunciations])
     ranks = [round(rate * hours) for rate in fa_per_hour]
-    odds = np.clip(peaks[ranks], LEAST, MOST)
     squares = traits.T @ traits + RIDGE * np.eye(traits.shape[1])
-    weights = np.linalg.solve(squares, traits.T @ np.log(odds / (1.0 - odds)).T)
+    weights = np.linalg.solve(squares, traits.T @ _odds(peaks[ranks]).T)
     facts = {"fa_per_hour": list(fa_per_hour), "hours": round(hours, 3), "phrases": len(pronunciations)}
     return {**facts, "weights": weights.round(3).tolist()}
 
@@ -95,22 +93,30 @@ def path_threshold(backbone: Backbone, said: Sequence[Sequence[int]], target_fa_
             "measured; for others: wakeword calibrate"
         )
     odds = float(np.interp(np.log(target_fa_per_hour), np.log(rates), _traits(said) @ np.array(measured["weights"])))
-    return min(1.0 / (1.0 + float(np.exp(-odds))), HIGHEST_THRESHOLD)
+    return _threshold(odds)
 
 
 def brief_threshold(backbone: Backbone, alone: float) -> float:
     """That of members which learned briefly, beside a path whose own is `alone`: a line through their log-odds."""
-    slope, offset = backbone.facts["brief_thresholds"]["line"]
-    odds = slope * math.log(alone / (1.0 - alone)) + offset
-    return min(1.0 / (1.0 + math.exp(-odds)), HIGHEST_THRESHOLD)
+    return _threshold(float(np.polyval(backbone.facts["brief_thresholds"]["line"], _odds(alone))))
 
 
 def measured_brief_thresholds(alone: np.ndarray, measured: np.ndarray) -> dict[str, Any]:
     """What `brief_threshold` knows, from phrases that nobody said: thresholds, float [N] each, at several rates."""
-    odds, others = (np.log(found / (1.0 - found)) for found in (measured, alone))
+    odds, others = _odds(measured), _odds(alone)
     line = np.polyfit(others, odds, 1)
     spread = float(np.std(odds - np.polyval(line, others)))
     return {"thresholds": len(odds), "spread": round(spread, 3), "line": line.round(3).tolist()}
+
+
+def _odds(scores: np.ndarray | float) -> np.ndarray:
+    """Their logarithm, of scores between LEAST and MOST."""
+    scores = np.clip(scores, LEAST, MOST)
+    return np.log(scores / (1.0 - scores))
+
+
+def _threshold(odds: float) -> float:
+    return min(1.0 / (1.0 + float(np.exp(-odds))), HIGHEST_THRESHOLD)
 
 
 def _traits(said: Sequence[Sequence[int]]) -> np.ndarray:

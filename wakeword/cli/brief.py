@@ -1,4 +1,4 @@
-"""What `enroll` learns from: few clips by espeak, and few examples made of them, by another process if there is one."""
+"""What `enroll` learns from: few clips by espeak, and few examples made of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from synth import Clips, open_clips
 from synth.casting import Casting
 from synth.spoken import FEW, speak_clips
 from synth.workers import ordered_map
-from wakeword.cli.recipes import BRIEF_EXAMPLES
+from wakeword.cli.presets import BRIEF_EXAMPLES
 from wakeword.clips import Example
 from wakeword.config import Config
 
@@ -32,8 +32,7 @@ def _made(told: tuple[tuple[str, ...], Config, str], start: int, stop: int) -> l
 
 @lru_cache(maxsize=1)
 def _clips(phrases: tuple[str, ...], config: Config, language: str) -> Clips:
-    threading.Thread(
-        target=import_module, args=("scipy.signal",), daemon=True
-    ).start()  # half a second of espeak's time
+    # Half a second of loading, in which espeak's processes can speak.
+    threading.Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
     folder = speak_clips(phrases, casting=Casting(language), amounts=FEW)
     return open_clips(folder, config, phrases, spoken=True)

@@ -21,7 +21,7 @@ def command(
 
     Writes the stream it listened to as demo.wav, and its score curve as demo.png, into the current folder.
     """
-    from wakeword.cli.recipes import QUICK, typed
+    from wakeword.cli.presets import QUICK, typed
     from wakeword.cli.training import open_clips, rendered, reporter, spoken_clips, train_bundle
     from wakeword.config import load_config, override
 

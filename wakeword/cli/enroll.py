@@ -24,7 +24,7 @@ def command(
     """Listen for a phrase in seconds. `wakeword train` makes a better model in minutes."""
     from wakeword.bundle import CARD, check_phrases, check_replaceable
     from wakeword.cli.brief import brief_examples
-    from wakeword.cli.recipes import briefly
+    from wakeword.cli.presets import briefly
     from wakeword.config import load_config
     from wakeword.files import check_writable, folder_name
 

@@ -90,7 +90,7 @@ def _settings(
     name: str, *, quick: bool, spoken: bool, added: Collection[str], limits: dict[str, Any], at_most: bool = False
 ) -> Config:
     """`at_most`: limits never make the training longer than the configuration says."""
-    from wakeword.cli.recipes import QUICK, typed
+    from wakeword.cli.presets import QUICK, typed
     from wakeword.config import load_config, override
 
     config = override(load_config(name), **(QUICK if quick else {}))
