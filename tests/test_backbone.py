@@ -149,6 +149,16 @@ def test_a_spotter_has_all_layers_of_a_deeper_backbone_that_are_not_shared(tmp_p
     for gru in model.gru[1:]:
         torch.testing.assert_close(gru.weight_hh_l0, member.weight_hh_l0)
     torch.testing.assert_close(model.gru_norm[1].running_mean, torch.full((18,), 3.0))
+    words, words_norm = torch.nn.GRU(6, 9), torch.nn.BatchNorm1d(9)
+    words_norm.running_mean -= 2.0
+    parts |= {"words.gru.": words.state_dict(), "words.gru_norm.": words_norm.state_dict()}
+    further = {prefix + name: value for prefix, values in parts.items() for name, value in values.items()}
+    taught = Backbone(weights | further, backbone.facts)
+    taught.put_into(model, spotting)
+    for gru, begun_with in zip(model.gru[1:], (member, words), strict=True):  # in turn
+        torch.testing.assert_close(gru.weight_hh_l0, begun_with.weight_hh_l0)
+    torch.testing.assert_close(model.gru_norm[1].running_mean, torch.tensor([3.0] * 9 + [-2.0] * 9))
+    assert taught.for_members(config).keys() == further.keys()  # which a backbone that begins with it goes on with
     assert not backbone.fits(override(spotting, model={"spotter_units": [7, 4]}))
 
 

@@ -36,6 +36,8 @@ PACKAGED = Path(__file__).parent / "weights" / "backbone.safetensors"
 SMALL, MICRO = (PACKAGED.with_name(f"backbone_{size}.safetensors") for size in ("small", "micro"))
 NO_FIT = "train.backbone: got features or a model that are not the backbone's, expected false there"
 MEMBER = "member."  # of the names of weights: what members begin with where a spotter has the last layers
+WORDS = "words."  # likewise, of every second one: a GRU that was taught words, not phones (benchmarks/members.py)
+BEGINNINGS = (MEMBER, WORDS)
 HEAD = "head."  # of the names of weights: what is not the backbone's but its task's
 
 
@@ -65,7 +67,7 @@ class SpeechBatch(NamedTuple):
 class Backbone:
     """Weights by name, batch norms included, of a `WakeModel` whose head says phones; HEARING too, once measured.
 
-    There may be a further GRU and its norm, by the names of MEMBER.
+    There may be further GRUs and their norms, by the names of MEMBER and of WORDS.
     """
 
     weights: dict[str, Tensor]
@@ -85,7 +87,7 @@ class Backbone:
         """Copies the weights into a model, the head's only if asked. Raises ConfigError where they do not fit."""
         if not self.fits(config):
             raise ConfigError(NO_FIT)
-        others = (*HEARING, MEMBER) if head else (*HEARING, HEAD)
+        others = (*HEARING, *BEGINNINGS) if head else (*HEARING, HEAD)
         wanted = _for_members({n: value for n, value in self.weights.items() if not n.startswith(others)}, config)
         if model.spotter is not None:
             wanted |= _for_spotter(self.weights, config)
@@ -103,11 +105,11 @@ class Backbone:
         model.load_state_dict(own | borrowed)
 
     def for_members(self, config: SystemConfig) -> dict[str, Tensor]:
-        """What a backbone of this configuration that began with this one gives to members, by the names of MEMBER.
+        """What a backbone of this configuration that began with this one gives to members, by the names of BEGINNINGS.
 
         Its own such weights; else, where the sizes differ, its last GRU, which the other cannot go on with.
         """
-        own = {name: value for name, value in self.weights.items() if name.startswith(MEMBER)}
+        own = {name: value for name, value in self.weights.items() if name.startswith(BEGINNINGS)}
         if own or self.fits(config):
             return own
         last = len(self.facts["system"]["model"]["gru_units"]) - 1
@@ -238,19 +240,21 @@ class BackboneRun(Run[SpeechBatch]):
 def _for_members(weights: dict[str, Tensor], config: SystemConfig) -> dict[str, Tensor]:
     """The weights with the last GRU's once for each member, and its norm's, of joined outputs, side by side.
 
-    Where a spotter has the backbone's last layers, members begin with those of MEMBER instead.
+    Where a spotter has the backbone's last layers, members begin with those of BEGINNINGS in turn: what begins apart
+    errs apart.
     """
     last, members = len(config.model.gru_units) - 1, config.model.members
     above = tuple(_names(last, len(config.model.spotter_units)))
-    made = {name: value for name, value in weights.items() if not name.startswith((*above, MEMBER))}
-    gru, norm = f"gru.{last}.", f"gru_norm.{last}."
+    made = {name: value for name, value in weights.items() if not name.startswith((*above, *BEGINNINGS))}
+    begun = [_renamed(weights, {f"gru.{last}.": "gru.", f"gru_norm.{last}.": "gru_norm."})]
     if config.model.spotter_units:
-        gru, norm = f"{MEMBER}gru.", f"{MEMBER}gru_norm."
-    for name, value in weights.items():
-        if name.startswith(gru):
-            made |= {f"gru.{last + member}.{name[len(gru) :]}": value for member in range(members)}
-        if name.startswith(norm):
-            made[f"gru_norm.{last}.{name[len(norm) :]}"] = value.repeat(members) if value.ndim else value
+        begun = [found for start in BEGINNINGS if (found := _renamed(weights, {start: ""}))]
+    for name in begun[0] if begun else ():
+        each = [begun[member % len(begun)][name] for member in range(members)]
+        if name.startswith("gru."):
+            made |= {f"gru.{last + member}.{name[len('gru.') :]}": value for member, value in enumerate(each)}
+        else:
+            made[f"gru_norm.{last}.{name[len('gru_norm.') :]}"] = torch.cat(each) if each[0].ndim else each[0]
     return made
 
 

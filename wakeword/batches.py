@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -49,7 +49,11 @@ def batches(examples: Iterator[Example], config: Config, phrases: list[str]) -> 
         batch = list(islice(examples, config.train.batch_size))
         if len(batch) < config.train.batch_size:
             raise DataError(f"training examples: got an end after {len(batch)} of a batch, expected an endless supply")
-        pcm = torch.from_numpy(np.stack([example.pcm for example in batch])).float() / FULL_SCALE
-        pairs = [targets(example.events, phrases, config) for example in batch]
-        target, weight = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
-        yield Batch([example.events for example in batch], pcm, target, weight)
+        yield batch_of(batch, config, phrases)
+
+
+def batch_of(examples: Sequence[Example], config: Config, phrases: Sequence[str]) -> Batch:
+    pcm = torch.from_numpy(np.stack([example.pcm for example in examples])).float() / FULL_SCALE
+    pairs = [targets(example.events, phrases, config) for example in examples]
+    target, weight = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
+    return Batch([example.events for example in examples], pcm, target, weight)

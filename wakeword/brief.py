@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from wakeword.backbone import Backbone
-from wakeword.batches import batches
+from wakeword.batches import batch_of
 from wakeword.clips import Example
 from wakeword.config import Config
 from wakeword.model import WakeModel, weighted_loss
@@ -40,13 +40,28 @@ def briefly_trained(
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     adam = _Adam(learning)
     with _one_thread():
-        for step, batch in enumerate(islice(batches(cycle(examples), config, list(phrases)), limits.max_steps)):
-            said, _ = model.each(batch.pcm, model.empty_state(len(batch.pcm)))
-            loss = torch.stack([weighted_loss(one, batch.target, batch.weight, limits.positive_weight) for one in said])
+        turns = cycle(_heard(model, config, phrases, examples))
+        for step in range(limits.max_steps):
+            heard, target, weight = map(torch.stack, zip(*islice(turns, limits.batch_size), strict=True))
+            said, _ = model.above(heard, model.empty_state(len(heard)))
+            loss = torch.stack([weighted_loss(one, target, weight, limits.positive_weight) for one in said]).mean()
             warm = min(1.0, (step + 1) / max(1, limits.warmup_steps))
             rate = limits.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / limits.max_steps))
-            adam.step(torch.autograd.grad(loss.mean(), learning), rate)
+            adam.step(torch.autograd.grad(loss, learning), rate)
     return model.eval()
+
+
+def _heard(
+    model: WakeModel, config: Config, phrases: Sequence[str], examples: Iterable[Example]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Of each example what members hear of it [T, I], computed once, since the layers below stay as they are; and its
+    target and weight [T, K]."""
+    supply = iter(examples)
+    while group := list(islice(supply, config.train.batch_size)):
+        batch = batch_of(group, config, phrases)
+        with torch.no_grad():
+            heard, _ = model.below(batch.pcm, model.empty_state(len(batch.pcm)))
+        yield from zip(heard, batch.target, batch.weight, strict=True)
 
 
 @contextmanager

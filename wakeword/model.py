@@ -141,8 +141,8 @@ class WakeModel(nn.Module):
 
     def forward(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
         """pcm float32 [B, N] in -1..1 -> logits [B, T, K] and the next state."""
-        x, after = self._below(pcm, state)
-        said, last = self._members(x, state)
+        x, after = self.below(pcm, state)
+        said, last = self.above(x, state)
         logits, after = said.mean(dim=0), after._replace(gru=(*after.gru, *last))
         if self.spotter is None:
             return logits, after
@@ -154,12 +154,12 @@ class WakeModel(nn.Module):
 
         And what the GRUs carry on, as `State.gru`.
         """
-        x, after = self._below(pcm, state)
-        said, last = self._members(x, state)
+        x, after = self.below(pcm, state)
+        said, last = self.above(x, state)
         return said, (*after.gru, *last)
 
-    def _below(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
-        """Up to what the last layer hears, [B, T, I], and the next state of all that."""
+    def below(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
+        """pcm [B, N] -> what the last layer hears, [B, T, I], and the next state of all that."""
         with torch.no_grad():
             frames, pcm_left, norm = self.front(pcm, state.pcm, state.norm)
         frames = torch.cat([state.conv, frames], dim=2)
@@ -172,8 +172,8 @@ class WakeModel(nn.Module):
             hidden.append(last)
         return x.transpose(1, 2), State(pcm_left, norm, frames_left, tuple(hidden))
 
-    def _members(self, x: Tensor, state: State) -> tuple[Tensor, list[Tensor]]:
-        """[B, T, I] -> each member's logits [M, B, T, K] and what its GRU carries on."""
+    def above(self, x: Tensor, state: State) -> tuple[Tensor, list[Tensor]]:
+        """What the last layer hears, [B, T, I] -> each member's logits [M, B, T, K] and what its GRU carries on."""
         grus, norm_layer = self.layers()[-1]
         pairs = [gru(x, before) for gru, before in zip(grus, state.gru[-self.members :], strict=True)]
         steps = norm_layer(self.dropout(torch.cat([steps for steps, _ in pairs], dim=2).transpose(1, 2)))

@@ -17,15 +17,15 @@ QUICK = {  # of `train --quick` and `demo`: shorter examples, fewer of them, and
 }
 OVERDRIVEN = {"clip_db": (0.0, 36.0), "clip_probability": 0.15}  # many people's microphones are turned up too far
 TYPED = {  # a phrase that synthesizers say: what trains longer, or more of it, learns their voices by heart
-    # The spotter has the backbone's own upper layers. Dropout keeps members from learning synthesizers by heart.
-    "model": {"members": 4, "spotter": True, "spotter_units": (192, 96), "dropout": 0.3},
+    "model": {"members": 4, "spotter": True, "spotter_units": (192, 96)},  # the backbone's own upper layers
     "synth": OVERDRIVEN,
     "train": {
         "frozen_layers": 2,
         "half_weights": True,
-        "max_steps": 150,
-        "validate_every_steps": 75,
-        "warmup_steps": 25,
+        "max_steps": 50,
+        "validate_every_steps": 25,
+        "warmup_steps": 6,
+        "learning_rate": 4e-3,
         "hard_negatives": 0.0,
     },
 }
@@ -34,8 +34,7 @@ TAUGHT = {  # the same where a small network learns from a larger one: it may ta
     "train": {"frozen_layers": 1, "max_steps": 1600, "validate_every_steps": 400, "hard_negatives": 0.0},
 }
 WITH_TAKES = {  # besides, where people say it, too
-    "model": {"dropout": 0.1},
-    "train": {"max_steps": 300, "warmup_steps": 50},
+    "train": {"max_steps": 300, "validate_every_steps": 75, "warmup_steps": 50, "learning_rate": 2e-3},
 }
 BRIEF = {  # what `enroll` has the time for
     "audio": {"example_s": 2.5},
