@@ -32,7 +32,7 @@ FLOORS = (
     {"config", "files", "halves", "phones", "wire"},
     {"audio", "joined", "likeness", "path", "safety"},
     {"capture", "clips", "detector", "features", "gate", "prefetch"},
-    {"bundle", "graph", "labels", "metrics", "shards", "sources"},
+    {"bundle", "graph", "labels", "metrics", "portaudio", "shards", "sources"},
     {"ctc", "spotter", "spotting", "team"},
     {"batches", "bundle_stream", "checkpoint", "ear", "info", "microphone", "model"},
     {"rounding", "stream"},

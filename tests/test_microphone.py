@@ -43,6 +43,18 @@ def pulse() -> Iterator[Pulse]:
         pulse.unplug()
 
 
+@needs_pulse
+def test_plugins_that_portaudio_only_looked_at_do_not_stay(pulse: Pulse) -> None:
+    def plugins_after(code: str) -> int:
+        count = "print(len({line.split()[-1] for line in open('/proc/self/maps') if 'libasound_module' in line}))"
+        return int(run_python(f"{code}\n{count}", pulse.env))
+
+    assert plugins_after("import sounddevice") > 0
+    assert plugins_after("from wakeword.microphone import list_devices; list_devices()") == 0
+    opened = "from wakeword.microphone import MicrophoneSource\nsource = MicrophoneSource('pulse')"
+    assert plugins_after(f"{opened}\nnext(source.blocks())") > 0  # what it needs is there again
+
+
 @needs_alsa
 def test_every_sample_of_the_microphone_arrives_as_it_is(tmp_path: Path) -> None:
     pcm = audio.to_float(speechlike(5.0))

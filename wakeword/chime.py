@@ -11,7 +11,7 @@ import soundfile
 from wakeword.audio import WRITTEN_FORMATS, native_rate_hz, read_blocks, replacing_audio, to_int16
 from wakeword.errors import AudioError
 from wakeword.files import check_writable
-from wakeword.microphone import portaudio
+from wakeword.portaudio import portaudio
 
 LENGTH_S = 0.4
 ATTACK_S = 0.004

@@ -1,15 +1,12 @@
 """The microphone as a source: PortAudio's inputs, and a stream that survives being unplugged.
 
-PortAudio calls back in a thread of its own; a bounded queue hands the blocks over. sounddevice is imported only when a
-device is asked for, because importing it starts PortAudio.
+PortAudio calls back in a thread of its own; a bounded queue hands the blocks over.
 """
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wakeword.errors import AudioError
+from wakeword.portaudio import portaudio, restart_portaudio
 from wakeword.sources import Gap
 
 BLOCK_MS = 40  # short against a word, long against Python's cost of a callback
@@ -171,7 +169,7 @@ class MicrophoneSource:
                 break
             retry_s = min(max(2 * retry_s, FIRST_RETRY_S), LAST_RETRY_S)
             try:
-                _restart_portaudio()
+                restart_portaudio()
                 self._open()
             except AudioError as error:
                 _log.debug("not yet: %s", error)
@@ -273,42 +271,3 @@ def _now_s() -> float:
 def _silence(samples: int, sample_rate_hz: int) -> Iterator[np.ndarray]:
     for start in range(0, samples, sample_rate_hz):
         yield np.zeros(min(sample_rate_hz, samples - start), np.float32)
-
-
-def _restart_portaudio() -> None:
-    """PortAudio lists the devices only when it starts."""
-    sd = portaudio()
-    sd.stop()  # a chime still playing: its stream must not outlive PortAudio
-    try:
-        sd._terminate()
-        sd._initialize()
-    except sd.PortAudioError as error:
-        raise AudioError(f"microphone: PortAudio does not restart: {error}") from None
-    _unload_plugins()
-
-
-def portaudio() -> Any:
-    """The sounddevice module. Raises AudioError if the library that it wraps is missing."""
-    is_running = "sounddevice" in sys.modules
-    try:
-        import sounddevice
-    except OSError as error:
-        raise AudioError(f"microphone: {error}; expected PortAudio (Debian: apt install libportaudio2)") from None
-    if not is_running:
-        _unload_plugins()
-    return sounddevice
-
-
-def _unload_plugins() -> None:
-    """Gives back what PortAudio's start has left behind: 12 MB where ALSA has all its plugins.
-
-    It opens every one of them to see what it can do, and ALSA keeps them, a video codec and an SVG renderer among their
-    libraries, until its configuration is freed. What is in use stays, and the next stream reads the configuration anew.
-    """
-    if sys.platform != "linux":
-        return
-    try:
-        alsa = ctypes.CDLL("libasound.so.2")
-    except OSError:
-        return  # a PortAudio that was built without ALSA
-    alsa.snd_config_update_free_global()

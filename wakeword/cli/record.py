@@ -174,7 +174,7 @@ def _ask(question: str) -> str:
 
 def _play(kept: list[Path]) -> None:
     from wakeword.audio import native_rate_hz, read
-    from wakeword.microphone import portaudio
+    from wakeword.portaudio import portaudio
 
     if not kept:
         print("nothing was kept yet")
