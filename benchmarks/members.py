@@ -37,15 +37,16 @@ from wakeword import checkpoint  # noqa: E402
 from wakeword.audio import FULL_SCALE  # noqa: E402
 from wakeword.backbone import MEMBER, PACKAGED, WORDS, Backbone, load_backbone  # noqa: E402
 from wakeword.config import Config, load_config  # noqa: E402
+from wakeword.files import write_bytes  # noqa: E402
 from wakeword.labels import first_step_after  # noqa: E402
 from wakeword.likeness import loudest_steps  # noqa: E402
 from wakeword.model import BATCH_NORM_EPSILON  # noqa: E402
 from wakeword.phones import PHONES  # noqa: E402
-from wakeword.spotting import PHRASE_PHONES  # noqa: E402
+from wakeword.spotting import PHRASE_PHONES, drawn, places  # noqa: E402
 
 BATCH, PHRASES, HELD_OUT = 24, 40, 256  # examples, phrases drawn from them, examples that train nothing
 LEARNING_RATE, WARMUP, DROPOUT, DECAY, LARGEST_GRADIENT = 2e-3, 100, 0.1, 1e-3, 1.0
-LABEL_STEPS, IGNORED_STEPS = 8, 5  # after a phrase's last phone is heard, and before
+LABELS = load_config("default").labels  # members are taught a phrase so
 LATE_STEPS = 8  # of an example, in which the last phone of a recording may still be heard
 UNSURE = -3.0  # mean log-probability of its phones under which a recording gives no phrases
 ALTERED = (0.6, 0.8)  # a phone of a near miss is another in so many cases, left out up to there, else one is added
@@ -90,22 +91,22 @@ def heard(
         out.mkdir(parents=True, exist_ok=True)
         found = list(_heard(backbone, config, clips, examples))
         np.save(kept, np.stack([features for features, _ in found]))
-        told.write_text(json.dumps([said for _, said in found]), "utf-8")
-    said = [
-        [Said(tuple(one[0]), tuple(one[1]), one[2]) for one in each] for each in json.loads(told.read_text("utf-8"))
-    ]
+        write_bytes(told, json.dumps([said for _, said in found]).encode())  # last: with it, both are whole
+    examples_said = json.loads(told.read_text("utf-8"))
+    said = [[Said(tuple(phones), tuple(steps), sure) for phones, steps, sure in one] for one in examples_said]
     return np.load(kept), said
 
 
 @torch.inference_mode()
 def _heard(backbone: Backbone, config: Config, clips: Path, examples: int) -> Iterator[tuple[np.ndarray, list[Said]]]:
     found, model = speech(clips, config), backbone.model(config)
+    first: list[Tensor] = []
+    model.gru_norm[0].register_forward_hook(lambda _module, _given, steps: first.append(steps.transpose(1, 2)))
     supply = islice(found.train(0), examples)
     while group := list(islice(supply, BATCH)):
         pcm = torch.from_numpy(np.stack([example.pcm for example in group])).float() / FULL_SCALE
-        first = _first_layers(model, pcm)
         posteriors = torch.softmax(model(pcm, model.empty_state(len(pcm)))[0], dim=2).numpy()
-        for example, features, sounds in zip(group, first.numpy(), posteriors, strict=True):
+        for example, features, sounds in zip(group, first.pop().numpy(), posteriors, strict=True):
             said = [
                 _laid(sounds, found.said[event.source], event.start_sample, event.end_sample, config)
                 for event in example.events
@@ -114,18 +115,8 @@ def _heard(backbone: Backbone, config: Config, clips: Path, examples: int) -> It
                 yield features.astype(np.float16), said
 
 
-def _first_layers(model: nn.Module, pcm: Tensor) -> Tensor:
-    """pcm [B, N] -> what the layer above the first GRU hears, [B, T, H]."""
-    caught: list[Tensor] = []
-    hook = model.gru_norm[0].register_forward_hook(lambda _module, _given, norm: caught.append(norm))
-    model(pcm, model.empty_state(len(pcm)))
-    hook.remove()
-    return caught[0].transpose(1, 2)
-
-
 def _laid(posteriors: np.ndarray, phones: list[int], start: int, end: int, config: Config) -> Said | None:
-    """A recording's phones along what is heard from its first sample to a little after its last; None if they do not
-    fit."""
+    """A recording's phones along what is heard of it, and a little after; None if they do not fit."""
     first = max(0, first_step_after(start, config) - 1)
     stretch = posteriors[first : first_step_after(end, config) - 1 + LATE_STEPS]
     laid = loudest_steps(stretch, phones) if phones else []
@@ -216,15 +207,8 @@ def _loss(
 
 def _drawn(batch: list[list[Said]], rng: np.random.Generator) -> list[Phrase]:
     """Runs of phones that are said, and half as many that are nearly said."""
-    shortest, most = PHRASE_PHONES
-    sure = [one for each in batch for one in each if len(one.phones) >= shortest and one.sureness > UNSURE]
-    runs = []
-    for number in rng.integers(len(sure), size=PHRASES):
-        phones = sure[number].phones
-        count = min(int(rng.integers(shortest, most)), len(phones))
-        start = int(rng.integers(len(phones) - count + 1))
-        runs.append(phones[start : start + count])
-    runs = list(dict.fromkeys(runs))
+    sure = [[one.phones for one in each if one.sureness > UNSURE] for each in batch]
+    runs = list(dict.fromkeys(phrase.said for phrase in drawn(sure, rng, PHRASES)))
     near = [altered for run in runs if (altered := _altered(run, rng)) != run]
     return runs + near[: len(near) // 2]
 
@@ -250,16 +234,12 @@ def _labels(batch: list[list[Said]], phrases: Sequence[Phrase], steps: int) -> t
     for example, recordings in enumerate(batch):
         for said in recordings:
             for number, phrase in enumerate(phrases):
-                for at in _places(said.phones, phrase):
+                for at in places(said.phones, phrase):
                     end = said.steps[at + len(phrase) - 1] + 1
-                    weight[number, example, max(0, end - IGNORED_STEPS - 1) : end] = 0.0
-                    target[number, example, end : end + LABEL_STEPS] = 1.0
+                    weight[number, example, max(0, end - LABELS.ignore_steps - 1) : end] = 0.0
+                    target[number, example, end : end + LABELS.label_steps] = 1.0
     weight[target == 1.0] = 1.0
     return target, weight
-
-
-def _places(phones: Phrase, phrase: Phrase) -> list[int]:
-    return [at for at in range(len(phones) - len(phrase) + 1) if phones[at : at + len(phrase)] == phrase]
 
 
 def _arguments() -> argparse.Namespace:

@@ -91,10 +91,11 @@ class Bundle:
         `wakeword.path`); bundles before format 4 lack all three, those before format 6 the last. Raises BundleError if
         the file is not readable.
         """
-        from safetensors import SafetensorError, numpy  # 0.8 MB that a listener has no use for
+        from safetensors import SafetensorError  # 0.8 MB that a listener has no use for
+        from safetensors.numpy import load
 
         try:
-            kept = numpy.load(read_bounded(self.path / WEIGHTS))
+            kept = load(read_bounded(self.path / WEIGHTS))
         except SafetensorError as error:
             raise BundleError(f"{self.path / WEIGHTS}: not a safetensors file: {error}") from None
         # Before format 5 a spotter had one GRU, and its name no number.
@@ -118,12 +119,12 @@ def write_bundle(
 
     `golden` is (pcm int16 [N], probabilities float32 [T, K]). Raises FileError if a file cannot be written.
     """
-    from safetensors import numpy
+    from safetensors.numpy import save
 
     packed = io.BytesIO()
     np.savez_compressed(packed, pcm=golden[0], probabilities=golden[1])
     kept = {name: halved(value) for name, value in weights.items()}
-    files = {GRAPH: graph, WEIGHTS: numpy.save(kept), GOLDEN: packed.getvalue()}
+    files = {GRAPH: graph, WEIGHTS: save(kept), GOLDEN: packed.getvalue()}
     folder = Path(path)
     card = card.model_copy(update={"sha256": {name: _sha256(content) for name, content in files.items()}})
     files = {CARD: (card.model_dump_json(indent=2) + "\n").encode(), **files}

@@ -22,7 +22,7 @@ def portaudio() -> Any:
 
 
 def restart_portaudio() -> None:
-    """PortAudio lists the devices only when it starts."""
+    """So that it lists the devices anew, which it does only when it starts. Raises AudioError if it does not start."""
     sd = portaudio()
     sd.stop()  # a chime still playing: its stream must not outlive PortAudio
     try:

@@ -30,16 +30,16 @@ class Phrase(NamedTuple):
     said: tuple[int, ...]
 
 
-def drawn(said: Sequence[Sequence[Sequence[int]]], rng: np.random.Generator) -> list[Phrase]:
-    """At most PHRASES runs of phones out of the recordings of each example; none that spans two recordings."""
+def drawn(said: Sequence[Sequence[Sequence[int]]], rng: np.random.Generator, count: int = PHRASES) -> list[Phrase]:
+    """At most `count` runs of phones out of the recordings of each example; none that spans two recordings."""
     shortest, most = PHRASE_PHONES[0], PHRASE_PHONES[1]
     whole = [(i, tuple(one)) for i, recordings in enumerate(said) for one in recordings if len(one) >= shortest]
     phrases = []
-    for number in rng.integers(len(whole), size=PHRASES) if whole else ():
+    for number in rng.integers(len(whole), size=count) if whole else ():
         example, phones = whole[number]
-        count = min(int(rng.integers(shortest, most)), len(phones))
-        start = int(rng.integers(len(phones) - count + 1))
-        phrases.append(Phrase(example, phones[start : start + count]))
+        length = min(int(rng.integers(shortest, most)), len(phones))
+        start = int(rng.integers(len(phones) - length + 1))
+        phrases.append(Phrase(example, phones[start : start + length]))
     return phrases
 
 
@@ -76,12 +76,13 @@ def spotting_loss(
         return logits.sum() * 0.0
     found = best_paths(logits, Paths.of([[phrase.said] for phrase in phrases]), hearing)
     source = torch.tensor([phrase.example for phrase in phrases], device=logits.device)
-    elsewhere = [[_holds(one, phrase) for one in said] for phrase in phrases]
+    elsewhere = [[any(places(one, phrase.said) for one in each) for each in said] for phrase in phrases]
     others = found.masked_fill(torch.tensor(elsewhere, device=logits.device), NOWHERE)
     own = found.gather(1, source[:, None])
     return (torch.logsumexp(torch.cat([own, others], dim=1), dim=1) - own[:, 0]).mean()
 
 
-def _holds(recordings: Sequence[Sequence[int]], phrase: Phrase) -> bool:
-    count = len(phrase.said)
-    return any(tuple(one[i : i + count]) == phrase.said for one in recordings for i in range(len(one) - count + 1))
+def places(recording: Sequence[int], phrase: tuple[int, ...]) -> list[int]:
+    """Where in a recording's phones those of a phrase begin."""
+    count = len(phrase)
+    return [at for at in range(len(recording) - count + 1) if tuple(recording[at : at + count]) == phrase]
