@@ -57,3 +57,11 @@ def test_a_place_that_cannot_be_written_is_named(write: Callable[[Path], None], 
     with pytest.raises(FileError, match=r"inside: cannot be written: (File exists|Not a directory)$"):
         write(tmp_path / "file" / "inside")
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_whether_a_place_can_be_written_is_found_out_without_a_trace(tmp_path: Path) -> None:
+    check_writable(tmp_path / "models" / "computer" / "model.json")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "models").mkdir()
+    check_writable(tmp_path / "models" / "computer" / "model.json")
+    assert [path.name for path in tmp_path.rglob("*")] == ["models"]

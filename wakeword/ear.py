@@ -79,26 +79,31 @@ class GraphCall:
     def reset(self) -> None:
         self._states[:] = 0.0
 
+    @property
+    def state(self) -> np.ndarray:
+        """What the next call begins with, float32 [1, S]."""
+        return self._states[self._at]
+
     def __call__(self, signal: np.ndarray, steps: int) -> np.ndarray:
         """The signal of some steps, samples [N] or frames [T, F] -> their probabilities [steps, K], a new array."""
-        at = self._at
         if steps > BOUND_STEPS:
-            inputs = {self._input: signal[None], "state": self._states[at]}
-            probabilities, self._states[at] = self._session.run(OUTPUTS, inputs)
+            inputs = {self._input: signal[None], "state": self.state}
+            probabilities, self.state[:] = self._session.run(OUTPUTS, inputs)
             return probabilities[0]
-        if (steps, at) not in self._bound:
-            self._bound[steps, at] = self._bind(signal.shape, steps)
-        binding, given, probabilities = self._bound[steps, at]
+        call = steps, self._at
+        if call not in self._bound:
+            self._bound[call] = self._bind(signal.shape, steps)
+        binding, given, probabilities = self._bound[call]
         given[:] = signal
         self._session.run_with_iobinding(binding)
-        self._at = 1 - at
+        self._at = 1 - self._at
         return probabilities.copy()
 
     def _bind(self, shape: tuple[int, ...], steps: int) -> tuple[onnxruntime.IOBinding, np.ndarray, np.ndarray]:
         """What runs a call on a signal of this shape and the present state; what it reads, what it writes."""
         given, probabilities = np.zeros((1, *shape), np.float32), np.zeros((1, steps, self._phrases), np.float32)
         binding, shared = self._session.io_binding(), onnxruntime.OrtValue.ortvalue_from_numpy
-        for name, array in ((self._input, given), ("state", self._states[self._at])):
+        for name, array in ((self._input, given), ("state", self.state)):
             binding.bind_ortvalue_input(name, shared(array))
         for name, array in zip(OUTPUTS, (probabilities, self._states[1 - self._at]), strict=True):
             binding.bind_ortvalue_output(name, shared(array))

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -51,12 +51,16 @@ os.umask(_UMASK)
 
 
 def check_writable(path: str | Path) -> None:
-    """Raises FileError, before hours of work, if a file could not be written at `path`. Makes its folder."""
+    """Raises FileError, before hours of work, if a file could not be written at `path`. Leaves nothing behind."""
     path = Path(path)
+    missing = [folder for folder in path.parents if not folder.exists()]
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+    for folder in missing:
+        with suppress(OSError):  # of somebody else, who has written into it by now
+            folder.rmdir()
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
