@@ -160,18 +160,20 @@ export class Plot {
       c.globalAlpha = 1;
       c.fillRect(right - 1, 0, 2, height - 5);
       c.font = `600 12px ${this.font}`;
+      const sized = (text) => c.measureText(text).width + 14;
+      const begin = (text) => Math.max(right - sized(text), 0); // at the page's edge it waits for its hit to leave
       const labels = [`${hit.phrase}  ${hit.score.toFixed(2)}`, hit.score.toFixed(2)];
-      const label = labels.find((text) => right - c.measureText(text).width - 14 > free + 2);
-      if (!label) continue;
-      const size = c.measureText(label).width + 14;
-      free = right;
+      const label = labels.find((text) => begin(text) > free + 2);
+      if (!label || right < 0) continue;
+      const size = sized(label), at = begin(label);
+      free = at + size;
       c.beginPath();
-      c.roundRect(right - size, waveHeight + 3, size, GAP_PX - 6, 6);
+      c.roundRect(at, waveHeight + 3, size, GAP_PX - 6, 6);
       c.fill();
       c.fillStyle = this.colours.card;
       c.textAlign = "left";
       c.textBaseline = "middle";
-      c.fillText(label, right - size + 7, waveHeight + GAP_PX / 2 + 0.5);
+      c.fillText(label, at + 7, waveHeight + GAP_PX / 2 + 0.5);
     }
   }
 }
