@@ -82,6 +82,7 @@ HEAVY = {
         "wakeword.cli.training",
     },
     "scipy": set(),
+    "soundfile": {"wakeword.chime", "wakeword.trials"},
     "matplotlib": set(),
     "sounddevice": set(),
     "espeakng_loader": set(),

@@ -10,13 +10,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 import soxr
 
 from wakeword.errors import AudioError, FileError
 from wakeword.files import replacing
+
+if TYPE_CHECKING:
+    import soundfile  # else only where a file is read or written: a megabyte that a listener at a microphone spares
 
 FULL_SCALE = 32768
 LOUDEST = 1e6  # in float samples, of which full scale is 1
@@ -90,6 +93,8 @@ def read(path: str | Path, sample_rate_hz: int) -> np.ndarray:
 
 def decoded(file: io.BytesIO) -> np.ndarray:
     """A whole mono file in memory as int16 [N], at the rate it has. Raises AudioError if it cannot be decoded."""
+    import soundfile
+
     try:
         with soundfile.SoundFile(file) as sound:
             if sound.subtype == "OPUS":
@@ -110,6 +115,8 @@ def read_blocks(path: str | Path, sample_rate_hz: int) -> Iterator[np.ndarray]:
 
 def read_stretch(path: str | Path, start_s: float, seconds: float, sample_rate_hz: int) -> np.ndarray:
     """float32 [N] from `start_s` on, about `seconds` long; empty if it cannot be decoded or is not finite."""
+    import soundfile
+
     try:
         with soundfile.SoundFile(str(path)) as file:
             file.seek(int(start_s * file.samplerate))
@@ -129,6 +136,8 @@ def native_rate_hz(path: str | Path) -> int:
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
+    import soundfile
+
     try:
         with soundfile.SoundFile(str(path)) as file:
             yield file
@@ -156,6 +165,8 @@ def _opus_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
 
     So a lone failure is passed over; a second one within a second means that the file is broken.
     """
+    import soundfile
+
     good_samples = file.samplerate
     while True:
         try:
@@ -206,6 +217,8 @@ def write(path: str | Path, pcm: np.ndarray, sample_rate_hz: int) -> None:
 
     Raises AudioError for another suffix, FileError if the file cannot be written.
     """
+    import soundfile
+
     samples = pcm if pcm.dtype == np.int16 else to_int16(pcm)
     suffix = Path(path).suffix.lower()
     if suffix not in WRITTEN_FORMATS:
@@ -217,6 +230,8 @@ def write(path: str | Path, pcm: np.ndarray, sample_rate_hz: int) -> None:
 @contextmanager
 def replacing_audio(path: str | Path) -> Iterator[str]:
     """`wakeword.files.replacing` for what libsndfile writes; it says of a full disk only "System error"."""
+    import soundfile
+
     with replacing(path) as temporary:
         try:
             yield temporary
