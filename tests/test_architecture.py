@@ -82,7 +82,7 @@ HEAVY = {
         "wakeword.cli.training",
     },
     "scipy": set(),
-    "soundfile": {"wakeword.chime", "wakeword.trials"},
+    "soundfile": {"wakeword.trials"},
     "matplotlib": set(),
     "sounddevice": set(),
     "espeakng_loader": set(),

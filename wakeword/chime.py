@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from wakeword.audio import WRITTEN_FORMATS, native_rate_hz, read_blocks, replacing_audio, to_int16
 from wakeword.errors import AudioError
@@ -66,6 +65,8 @@ def write_with_chimes(path: Path, recording: Path, times_s: Iterable[float]) -> 
 
     Constant memory; the file appears when it is complete. Raises AudioError if one cannot be read or written.
     """
+    import soundfile
+
     rate_hz = native_rate_hz(recording)
     sound = chime(rate_hz)
     starts = [round(time_s * rate_hz) for time_s in times_s]
