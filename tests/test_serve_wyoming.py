@@ -198,7 +198,7 @@ def test_all_clients_share_one_session_and_no_state(ww: WakeWord) -> None:
     graphs = [stream._ears[0]._graph for stream in (one, other, ww)]
     assert len({id(graph._session) for graph in graphs}) == 1
     one.feed(noise(1.0))
-    assert not np.array_equal(graphs[0].state, graphs[1].state)
+    assert not np.array_equal(graphs[0]._state, graphs[1]._state)
     assert max(other.latest_scores) == 0.0 < max(one.latest_scores)
 
 

@@ -71,43 +71,36 @@ class GraphCall:
     def __init__(self, session: onnxruntime.InferenceSession, phrases: int) -> None:
         signal, state = session.get_inputs()
         self._session, self._input, self._phrases = session, signal.name, phrases
-        self._states = np.zeros((2, 1, state.shape[1]), np.float32)  # the one a call reads, and the one it writes
-        self._at = 0  # which of them the next call reads
-        self._bound: dict[tuple[int, int], tuple[onnxruntime.IOBinding, np.ndarray, np.ndarray]] = {}
+        self._state, self._next = np.zeros((2, 1, state.shape[1]), np.float32)
+        self._bound: dict[int, tuple[onnxruntime.IOBinding, np.ndarray, np.ndarray]] = {}
         self.state_size: int = state.shape[1]
 
     def reset(self) -> None:
-        self._states[:] = 0.0
-
-    @property
-    def state(self) -> np.ndarray:
-        """What the next call begins with, float32 [1, S]."""
-        return self._states[self._at]
+        self._state[:] = 0.0
 
     def __call__(self, signal: np.ndarray, steps: int) -> np.ndarray:
         """The signal of some steps, samples [N] or frames [T, F] -> their probabilities [steps, K], a new array."""
         if steps > BOUND_STEPS:
-            inputs = {self._input: signal[None], "state": self.state}
-            probabilities, self.state[:] = self._session.run(OUTPUTS, inputs)
+            inputs = {self._input: signal[None], "state": self._state}
+            probabilities, self._state[:] = self._session.run(OUTPUTS, inputs)
             return probabilities[0]
-        call = steps, self._at
-        if call not in self._bound:
-            self._bound[call] = self._bind(signal.shape, steps)
-        binding, given, probabilities = self._bound[call]
-        given[:] = signal
+        if steps not in self._bound:
+            self._bound[steps] = self._bind(signal.shape, steps)
+        binding, given, probabilities = self._bound[steps]
+        given[0] = signal
         self._session.run_with_iobinding(binding)
-        self._at = 1 - self._at
-        return probabilities.copy()
+        self._state[:] = self._next
+        return probabilities[0].copy()
 
     def _bind(self, shape: tuple[int, ...], steps: int) -> tuple[onnxruntime.IOBinding, np.ndarray, np.ndarray]:
-        """What runs a call on a signal of this shape and the present state; what it reads, what it writes."""
+        """What runs a call on (a signal of this shape, the state), and the arrays it reads and writes."""
         given, probabilities = np.zeros((1, *shape), np.float32), np.zeros((1, steps, self._phrases), np.float32)
         binding, shared = self._session.io_binding(), onnxruntime.OrtValue.ortvalue_from_numpy
-        for name, array in ((self._input, given), ("state", self.state)):
+        for name, array in ((self._input, given), ("state", self._state)):
             binding.bind_ortvalue_input(name, shared(array))
-        for name, array in zip(OUTPUTS, (probabilities, self._states[1 - self._at]), strict=True):
+        for name, array in zip(OUTPUTS, (probabilities, self._next), strict=True):
             binding.bind_ortvalue_output(name, shared(array))
-        return binding, given[0], probabilities[0]
+        return binding, given, probabilities
 
 
 class Ear:
