@@ -58,7 +58,7 @@ def test_a_bad_take_is_not_kept_and_the_reason_is_said(tmp_path: Path, heard: np
     done = record(tmp_path, heard, "\n", "-n", "1", "--seconds", "2")
     assert done.returncode == 0, done.stderr
     assert f"not kept: {reason}" in done.stdout
-    assert not list((tmp_path / "takes" / "hey_test").iterdir())
+    assert not (tmp_path / "takes").exists()
 
 
 @needs_alsa
