@@ -65,3 +65,6 @@ def test_whether_a_place_can_be_written_is_found_out_without_a_trace(tmp_path: P
     (tmp_path / "models").mkdir()
     check_writable(tmp_path / "models" / "computer" / "model.json")
     assert [path.name for path in tmp_path.rglob("*")] == ["models"]
+    with pytest.raises(FileError, match=r": cannot be written: File name too long$"):
+        check_writable(tmp_path / "new" / ("x" * 300) / "model.json")
+    assert [path.name for path in tmp_path.rglob("*")] == ["models"]

@@ -53,6 +53,7 @@ def batches(examples: Iterator[Example], config: Config, phrases: list[str]) -> 
 
 
 def batch_of(examples: Sequence[Example], config: Config, phrases: Sequence[str]) -> Batch:
+    """Some examples, of one length, as one batch."""
     pcm = torch.from_numpy(np.stack([example.pcm for example in examples])).float() / FULL_SCALE
     pairs = [targets(example.events, phrases, config) for example in examples]
     target, weight = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))

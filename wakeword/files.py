@@ -53,14 +53,17 @@ os.umask(_UMASK)
 def check_writable(path: str | Path) -> None:
     """Raises FileError, before hours of work, if a file could not be written at `path`. Leaves nothing behind."""
     path = Path(path)
-    missing = [folder for folder in path.parents if not folder.exists()]
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    for folder in missing:
-        with suppress(OSError):  # of somebody else, who has written into it by now
-            folder.rmdir()
+    missing: list[Path] = []
+    try:
+        with writing(path):
+            missing += [folder for folder in path.parents if not folder.exists()]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # never made, or somebody else has written into it by now
+                folder.rmdir()
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

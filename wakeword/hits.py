@@ -111,7 +111,8 @@ class HitSaver:
         self._pending: list[_Pending] = []
         for kind in (HITS, NEAR_MISSES):
             check_writable(folder / kind / "x")
-            (folder / kind).mkdir(parents=True, exist_ok=True)
+            with writing(folder / kind):
+                (folder / kind).mkdir(parents=True, exist_ok=True)
 
     def add(self, kind: str, detection: Detection, capture: Capture) -> None:
         """HITS or NEAR_MISSES; the capture is read until it ends."""

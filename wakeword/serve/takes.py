@@ -25,7 +25,7 @@ class Takes:
     """Raises FileError at once if the folder cannot be written.
 
     Args:
-        folder: of the folders; made if absent.
+        folder: of the folders; each is made with its first take.
         names: each phrase's own folder in it.
         check: see `Check`; a take it finds wrong is not kept.
     """
