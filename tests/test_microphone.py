@@ -72,6 +72,29 @@ sys.stdout.buffer.write(np.concatenate(heard)[:80000].tobytes())
 
 
 @needs_alsa
+def test_an_interruption_between_any_two_lines_leaves_nothing_locked(tmp_path: Path) -> None:
+    # 80 of them were enough, mostly, to find one that came while `queue.Queue` held its lock.
+    code = """
+import faulthandler, random, signal
+from wakeword.microphone import MicrophoneSource
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+rng, interrupted = random.Random(0), 0
+for _ in range(300):
+    faulthandler.dump_traceback_later(10, exit=True)
+    source = MicrophoneSource("wavmic", 16000, on_event=lambda line: None)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.005, 0.01))
+        for _ in source.blocks():
+            pass
+    except KeyboardInterrupt:
+        interrupted += 1
+    source.close()
+print(interrupted)
+"""
+    assert int(run_python(code, file_microphone(tmp_path, np.full(16000, 0.5, np.float32)))) == 300
+
+
+@needs_alsa
 def test_an_array_of_microphones_is_chosen_by_name_and_heard_as_their_mean(tmp_path: Path) -> None:
     env = file_microphone(tmp_path, np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), 80_000))  # four channels, interleaved
     four = 'type plug slave { pcm "wavmic" channels 4 rate 16000 format FLOAT_LE }'

@@ -38,30 +38,26 @@ class Worker:
 
     def __init__(self, name: str, on_event: Report) -> None:
         self._name, self._on_event = name, on_event
-        self._jobs: queue.Queue = queue.Queue(QUEUED_JOBS)
+        # What a Ctrl-C in the middle of a `queue.Queue` leaves locked, the end would wait for.
+        self._jobs: queue.SimpleQueue = queue.SimpleQueue()
         self.dropped = 0
         self.closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, job: Callable[[], None]) -> None:
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            self.dropped += 1
-            if self.dropped.bit_count() == 1:  # the 1st, 2nd, 4th..: see the microphone's overflows
-                self._on_event(f"{self._name}: too slow, {self.dropped} dropped")
+        if self._jobs.qsize() < QUEUED_JOBS:
+            self._jobs.put(job)
+            return
+        self.dropped += 1
+        if self.dropped.bit_count() == 1:  # the 1st, 2nd, 4th..: see the microphone's overflows
+            self._on_event(f"{self._name}: too slow, {self.dropped} dropped")
 
     def close(self, patience_s: float = CLOSE_S) -> None:
         """Does what is queued, for at most `patience_s`; jobs may look at `closing` and hurry."""
         self.closing.set()
-        deadline_s = time.monotonic() + patience_s
-        try:
-            self._jobs.put(STOP, timeout=patience_s)
-        except queue.Full:
-            self._on_event(f"{self._name}: not finished after {patience_s:g} s")
-            return
-        self._thread.join(max(0.0, deadline_s - time.monotonic()))
+        self._jobs.put(STOP)
+        self._thread.join(patience_s)
         if self._thread.is_alive():
             self._on_event(f"{self._name}: not finished after {patience_s:g} s")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -53,7 +52,7 @@ class Listener:
     ) -> None:
         self._source, self._wakeword = source, wakeword
         self._on_detection, self._on_audio = on_detection, on_audio
-        self._paused = threading.Event()
+        self._paused = False
         self._start()
 
     def run(self) -> None:
@@ -76,15 +75,15 @@ class Listener:
         From any thread. What was heard so far is finished, as at a `Gap`; after `resume` the wake word starts fresh, so
         that the device's own voice is no context.
         """
-        self._paused.set()
+        self._paused = True
 
     def resume(self) -> None:
         """Hears again. From any thread."""
-        self._paused.clear()
+        self._paused = False
 
     @property
     def paused(self) -> bool:
-        return self._paused.is_set()
+        return self._paused
 
     def capture(self, after: Detection, **lengths: float | None) -> Capture:
         """`WakeWord.capture` after a detection of this listener; it fills while the listener goes on."""
@@ -136,7 +135,7 @@ class Listener:
             return False
         if isinstance(piece, Gap):
             self._skip(piece.samples)
-        elif self._paused.is_set():
+        elif self._paused:
             self._skip(len(piece))
         else:
             self._hear(piece)

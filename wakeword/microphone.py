@@ -1,6 +1,9 @@
 """The microphone as a source: PortAudio's inputs, and a stream that survives being unplugged.
 
-PortAudio calls back in a thread of its own; a bounded queue hands the blocks over.
+PortAudio calls back in a thread of its own; a bounded queue hands the blocks over. A Ctrl-C or another signal whose
+handler raises may come between any two lines of the thread that listens, also between those of Python's `queue.Queue`,
+`Event` and `Condition`, and then leaves them locked: the callback would wait for ever, and closing the stream for the
+callback. So what both threads use is a `SimpleQueue`, whose parts no signal can come between, or a plain attribute.
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ from wakeword.sources import Gap
 
 BLOCK_MS = 40  # short against a word, long against Python's cost of a callback
 QUEUE_S = 10.0  # how far a consumer may fall behind before sound is lost
+QUEUED_BLOCKS = round(QUEUE_S * 1000 / BLOCK_MS)
 STALLED_S = 2.0  # without a block for this long, a device is taken for unplugged
 STARTUP_S = 6.0  # some sound servers and wireless headsets take seconds before the first block
-POLL_S = 0.25
+POLL_S = 0.25  # how late a device is missed, or the end noticed while it gives nothing
+WAIT_S = 0.05  # the same while it is away
 MUTED_S = 10.0  # a room is never silent to the last bit for so long
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 4.0
 
@@ -107,7 +112,7 @@ class MicrophoneSource:
         on_event: Callable[[str], None] = _log.warning,
     ) -> None:
         self._wanted, self._wanted_rate_hz, self._on_event = device, sample_rate_hz, on_event
-        self._closing, self._reopening = threading.Event(), threading.Event()
+        self._closing = self._reopening = False
         self._muted_samples = 0
         self.overflows = 0
         self.lost_samples = 0
@@ -117,13 +122,13 @@ class MicrophoneSource:
 
     def blocks(self) -> Iterator[np.ndarray | Gap]:
         """Yields float32 [N] as the device delivers it, silence for lost sound, and a Gap after an outage."""
-        while not self._closing.is_set():
-            if self._reopening.is_set():
+        while not self._closing:
+            if self._reopening:
                 yield from self._open_again()
             try:
                 heard = self._capture.blocks.get(timeout=POLL_S)
             except queue.Empty:
-                if not self._capture.alive() and not self._closing.is_set():
+                if not self._capture.alive() and not self._closing:
                     self._on_event(f"microphone {self.name!r} is gone, waiting for it to return")
                     yield from self._wait_for_return()
                 continue
@@ -143,14 +148,14 @@ class MicrophoneSource:
 
         PortAudio asks the system for its devices only when it starts, so it does not notice a new default by itself.
         """
-        self._reopening.set()
+        self._reopening = True
 
     def close(self) -> None:
-        self._closing.set()
+        self._closing = True
         self._capture.close()
 
     def _open_again(self) -> Iterator[Gap]:
-        self._reopening.clear()
+        self._reopening = False
         self._on_event(f"microphone {self.name!r} is opened again")
         yield from self._wait_for_return(0.0)
 
@@ -163,9 +168,10 @@ class MicrophoneSource:
     def _wait_for_return(self, retry_s: float = FIRST_RETRY_S) -> Iterator[Gap]:
         """Reopens until the device delivers sound again, and yields the Gap; nothing if the source was closed first."""
         last_heard_s = self._capture.last_heard_s
-        while not self._closing.is_set():
+        while not self._closing:
             self._capture.close()
-            if self._closing.wait(retry_s):
+            self._wait(retry_s)
+            if self._closing:
                 break
             retry_s = min(max(2 * retry_s, FIRST_RETRY_S), LAST_RETRY_S)
             try:
@@ -174,11 +180,18 @@ class MicrophoneSource:
             except AudioError as error:
                 _log.debug("not yet: %s", error)
                 continue
-            if self._capture.heard.wait(STARTUP_S):
+            self._wait(STARTUP_S, until=lambda: self._capture.heard)
+            if self._capture.heard:
                 away_s = _now_s() - last_heard_s
                 self._on_event(f"microphone {self.name!r} is back after {away_s:.1f} s, at {self.sample_rate_hz} Hz")
                 yield Gap(round(away_s * self.sample_rate_hz))
                 return
+
+    def _wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """For at most that long, until something is the case or the source was closed."""
+        end_s = time.monotonic() + seconds
+        while not (self._closing or until()) and time.monotonic() < end_s:
+            time.sleep(WAIT_S)
 
     def _count_overflows(self, heard: _Heard) -> None:
         """Reports the 1st, 2nd, 4th, 8th.. loss: a machine that is too slow must not drown its user in lines."""
@@ -213,8 +226,8 @@ class _Capture:
 
     def __init__(self, device: Device, sample_rate_hz: int) -> None:
         sd = portaudio()
-        self.blocks: queue.Queue[_Heard] = queue.Queue(round(QUEUE_S * 1000 / BLOCK_MS))
-        self.heard = threading.Event()
+        self.blocks: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
+        self.heard = False
         self.last_heard_s = _now_s()
         self._lost_samples, self._away_s = 0, 0.0
         self._lock = threading.Lock()
@@ -235,20 +248,20 @@ class _Capture:
 
     def _on_audio(self, pcm: np.ndarray, frames: int, _times: Any, status: Any) -> None:
         now_s = _now_s()
-        away_s = now_s - self.last_heard_s if self.heard.is_set() else 0.0
+        away_s = now_s - self.last_heard_s if self.heard else 0.0
         self._away_s = max(self._away_s, away_s if away_s > STALLED_S else 0.0)
         self.last_heard_s = now_s
-        self.heard.set()
+        self.heard = True
         # Once full, it drops until half empty: one long hole harms fewer words than a hole after every block.
-        half_full = self.blocks.qsize() > self.blocks.maxsize // 2
-        if self.blocks.full() or (self._lost_samples and half_full):
+        room = QUEUED_BLOCKS // 2 if self._lost_samples else QUEUED_BLOCKS - 1
+        if self.blocks.qsize() > room:
             self._lost_samples += frames
             return
-        self.blocks.put_nowait(_Heard(pcm[:, 0].copy(), self._lost_samples, bool(status.input_overflow), self._away_s))
+        self.blocks.put(_Heard(pcm[:, 0].copy(), self._lost_samples, bool(status.input_overflow), self._away_s))
         self._lost_samples, self._away_s = 0, 0.0
 
     def alive(self) -> bool:
-        patience_s = STALLED_S if self.heard.is_set() else STARTUP_S
+        patience_s = STALLED_S if self.heard else STARTUP_S
         try:
             with self._lock:
                 delivers = not self._stream.closed and self._stream.active
