@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from itertools import count
@@ -38,3 +41,26 @@ def test_closing_ends_the_thread_and_closes_the_source() -> None:
     supply.close()
     assert closed.is_set()
     assert threading.active_count() == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a system with timers that interrupt")
+def test_an_interruption_between_any_two_lines_leaves_nothing_locked() -> None:
+    code = """
+import random, signal
+from contextlib import closing
+from itertools import count
+from wakeword.prefetch import prefetched
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+rng, interrupted = random.Random(0), 0
+for _ in range(500):
+    try:
+        with closing(prefetched(count())) as supply:
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.0005, 0.003))
+            for _ in supply:
+                pass
+    except KeyboardInterrupt:
+        interrupted += 1
+print(interrupted)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, timeout=60, check=True)
+    assert int(ran.stdout) == 500

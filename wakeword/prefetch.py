@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from queue import Full, Queue
+from queue import SimpleQueue
 from typing import TypeVar
 
 Item = TypeVar("Item")
-POLL_S = 0.2  # how soon the thread notices that nobody wants more
 
 
 def prefetched(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
@@ -16,27 +15,23 @@ def prefetched(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
 
     What `items` raises is raised here. Closing this generator ends the thread and closes `items`.
     """
-    ready: Queue = Queue(depth)
-    wanted = threading.Event()
-    wanted.set()
-
-    def offer(kind: str, value: object) -> None:
-        while wanted.is_set():
-            try:
-                ready.put((kind, value), timeout=POLL_S)
-                return
-            except Full:
-                continue
+    # A Ctrl-C in the middle of a `Queue` would leave it locked, and the end would wait for ever for the thread.
+    ready: SimpleQueue[tuple[str, object]] = SimpleQueue()
+    room: SimpleQueue[None] = SimpleQueue()  # holds something for each item that may still be made ahead
+    for _ in range(depth):
+        room.put(None)
+    wanted = True
 
     def work() -> None:
         try:
             for item in items:
-                offer("item", item)
-                if not wanted.is_set():
+                room.get()
+                if not wanted:
                     return
-            offer("end", None)
+                ready.put(("item", item))
+            ready.put(("end", None))
         except BaseException as error:  # handed over, whatever it is: the consumer must not wait for ever
-            offer("error", error)
+            ready.put(("error", error))
         finally:
             if hasattr(items, "close"):
                 items.close()
@@ -50,7 +45,9 @@ def prefetched(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
                 return
             if kind == "error":
                 raise value
+            room.put(None)
             yield value
     finally:
-        wanted.clear()
+        wanted = False
+        room.put(None)
         thread.join()
