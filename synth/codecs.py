@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from synth.draws import between
 from wakeword.config import Config
 from wakeword.sections import Section
 
@@ -27,7 +28,7 @@ class Codec(Section):
     @classmethod
     def sample(cls, rng: np.random.Generator, config: Config) -> Codec:
         kind = KINDS[int(np.searchsorted(np.cumsum(SHARES), rng.random(), side="right"))]
-        return cls(kind=kind, compression=float(round(rng.uniform(*COMPRESSION), 2)))
+        return cls(kind=kind, compression=round(between(rng, COMPRESSION), 2))
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """float32 [N] -> float32 [N] at the same level and, to a sample, at the same time."""

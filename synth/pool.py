@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -31,11 +32,11 @@ class Pool:
             weights = np.array([1.0 / counts[s.take.label] for s in self.segments])
         if times:
             weights *= [times.get(s.take.id, 1.0) for s in self.segments]
-        self._cumulative = np.cumsum(weights)
+        self._cumulative = np.cumsum(weights).tolist()
 
     def choose(self, rng: np.random.Generator) -> Segment:
         at = rng.random() * self._cumulative[-1]
-        return self.segments[min(int(np.searchsorted(self._cumulative, at, side="right")), len(self.segments) - 1)]
+        return self.segments[min(bisect_right(self._cumulative, at), len(self.segments) - 1)]
 
 
 def draw_weight(segment: Segment, stretch_samples: int) -> float:

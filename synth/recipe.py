@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from synth.codecs import Codec
+from synth.draws import between
 from synth.pool import Pool
 from synth.rooms import RecordedRoom, Room
 from synth.splits import SPLITS, Segment
@@ -199,7 +200,7 @@ def _piece(
     equaliser, room and level, as if one voice had said both. The others stand alone.
     """
     is_end = bool(rng.integers(2))
-    crop_samples = max(1, round(segment.samples * rng.uniform(*config.synth.partial_share)))
+    crop_samples = max(1, round(segment.samples * between(rng, config.synth.partial_share)))
     hosts = [event for event in placed if event.kind == "negative" and not event.label]
     joined = bool(hosts) and rng.random() < JOINED_SHARE
     chosen = (
@@ -232,7 +233,7 @@ def _crop(rng: np.random.Generator, kind: str, segment: Segment, config: Config)
     if kind != "negatives":
         return segment.start, segment.samples
     room_samples = int(config.example_samples * min(1.0, config.synth.speed[0]))
-    wanted = min(round(rng.uniform(*config.synth.negative_s) * config.audio.sample_rate_hz), room_samples)
+    wanted = min(round(between(rng, config.synth.negative_s) * config.audio.sample_rate_hz), room_samples)
     if segment.samples <= wanted:
         return segment.start, segment.samples
     return segment.start + int(rng.integers(segment.samples - wanted + 1)), wanted
@@ -258,7 +259,7 @@ def _place(rng: np.random.Generator, samples: int, placed: Sequence[EventDraw], 
 
 def _beside(rng: np.random.Generator, samples: int, other: EventDraw, config: Config) -> int:
     """A start right after the other event or so that this one ends right before it, as words do in a sentence."""
-    gap = round(rng.uniform(*TOUCHING_GAP_S) * config.audio.sample_rate_hz)
+    gap = round(between(rng, TOUCHING_GAP_S) * config.audio.sample_rate_hz)
     return other.end_sample + gap if rng.integers(2) else other.start_sample - gap - samples
 
 

@@ -9,6 +9,7 @@ changes no SNR. Only an example with `overdrive_db` is turned up until it does c
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -81,8 +82,9 @@ def background(recipe: Recipe, bank: Bank, config: Config) -> np.ndarray:
 
 def dry_event(event: EventDraw, bank: Bank, sample_rate_hz: int) -> np.ndarray:
     """float32 [end_sample - start_sample]: cut, faded at both ends, its effects applied; not yet at its level."""
-    sound = to_float(bank.read(event.id, event.crop_start_sample, event.crop_samples))
-    sound = fade_edges(sound[::-1] if event.reversed else sound, sample_rate_hz)
+    sound = to_float(bank.read(event.id, event.crop_start_sample, event.crop_samples))  # a copy: the bank is int16
+    sound = sound[::-1] if event.reversed else sound
+    fade_edges(sound, sample_rate_hz)
     for effect in (event.scramble, event.speed, event.vocal_tract):
         if effect:
             sound = effect.apply(sound, sample_rate_hz)
@@ -111,4 +113,4 @@ def _finished(mix: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, float]:
     else:
         mix *= np.float32(gain * turned_down * FULL_SCALE)
     np.rint(mix, out=mix)
-    return mix.astype(np.int16), float(round(-20.0 * np.log10(turned_down), 2)) + 0.0
+    return mix.astype(np.int16), round(-20.0 * math.log10(turned_down), 2) + 0.0

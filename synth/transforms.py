@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from synth.convolve import Response
+from synth.biquads import BUTTERWORTH_2, BUTTERWORTH_4, bell, edge, impulse_response, shelf
+from synth.convolve import convolved
+from synth.draws import between
 from wakeword.config import Config
 from wakeword.sections import Section
 
 FADE_S = 0.005
-BUTTERWORTH_2, BUTTERWORTH_4 = (0.7071,), (0.5412, 1.3066)  # the qualities of the biquads of a filter of this order
 ENVELOPE_FRAME_S = 0.025  # at least: frames are a power of two long
 ENVELOPE_QUEFRENCY_S = 0.002  # shorter than the pitch period of any voice but a child's cry
 MAX_ENVELOPE_GAIN = 4.0  # nepers, 35 dB: what a formant that moves needs, and no more
 PART_S = (0.1, 0.35)  # of scrambled speech: about a syllable
 RINGS_S, RINGS_PERIODS = 0.016, 3.2  # of an equaliser, and of a high-pass's corner: what is later lies below -100 dB
-BLOCK_SAMPLES, RESPONSES_A_BLOCK = 2048, 4  # at least so long: a transform of it stays in a core's own cache
-RECURSION_S = 1.0  # shorter sounds are filtered sample by sample
 LATEST_PEAK_S = 0.002  # of an impulse response, after the impulse
 LOW_SHELF_HZ, BELL_HZ, HIGH_SHELF_HZ = 300.0, 1500.0, 4000.0
 
@@ -33,7 +31,7 @@ class Speed(Section):
     @classmethod
     def sample(cls, rng: np.random.Generator, config: Config) -> Speed:
         # Three decimals, so that the manifest shows the number that was used.
-        return cls(factor=float(round(rng.uniform(*config.synth.speed), 3)))
+        return cls(factor=round(between(rng, config.synth.speed), 3))
 
     def samples(self, samples: int) -> int:
         """How many samples come out of so many."""
@@ -59,7 +57,7 @@ class VocalTract(Section):
 
     @classmethod
     def sample(cls, rng: np.random.Generator, config: Config) -> VocalTract:
-        return cls(factor=float(round(rng.uniform(*config.synth.vocal_tract), 3)))
+        return cls(factor=round(between(rng, config.synth.vocal_tract), 3))
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """float32 [N] -> float32 [N]; factor 1 gives back what went in."""
@@ -112,7 +110,7 @@ class Filter(Section):
 
     @classmethod
     def sample(cls, rng: np.random.Generator, config: Config) -> Filter:
-        low, middle, high = (float(round(value, 2)) for value in rng.uniform(*config.synth.filter_db, 3))
+        low, middle, high = (round(between(rng, config.synth.filter_db), 2) for _ in range(3))
         return cls(low_db=low, middle_db=middle, high_db=high)
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
@@ -125,12 +123,12 @@ class Filter(Section):
         return RINGS_S
 
     def sections(self, sample_rate_hz: int) -> np.ndarray:
-        """Biquads, float32 [3, 6], from R. Bristow-Johnson's "Cookbook formulae for audio equalizer filters"."""
+        """Biquads [3, 6], from R. Bristow-Johnson's "Cookbook formulae for audio equalizer filters"."""
         top_hz = 0.4 * sample_rate_hz
-        bands = [_shelf(min(LOW_SHELF_HZ, top_hz), self.low_db, sample_rate_hz, -1.0)]
-        bands.append(_bell(min(BELL_HZ, top_hz), self.middle_db, sample_rate_hz))
-        bands.append(_shelf(min(HIGH_SHELF_HZ, top_hz), self.high_db, sample_rate_hz, 1.0))
-        return np.array(bands, np.float32)
+        bands = [shelf(min(LOW_SHELF_HZ, top_hz), self.low_db, sample_rate_hz, -1.0)]
+        bands.append(bell(min(BELL_HZ, top_hz), self.middle_db, sample_rate_hz))
+        bands.append(shelf(min(HIGH_SHELF_HZ, top_hz), self.high_db, sample_rate_hz, 1.0))
+        return np.array(bands)
 
 
 class Band(Section):
@@ -141,8 +139,8 @@ class Band(Section):
 
     @classmethod
     def sample(cls, rng: np.random.Generator, config: Config) -> Band:
-        low, high = rng.uniform(*config.synth.band_low_hz), rng.uniform(*config.synth.band_high_hz)
-        return cls(low_hz=float(round(low, 1)), high_hz=float(round(high, 1)))
+        low, high = between(rng, config.synth.band_low_hz), between(rng, config.synth.band_high_hz)
+        return cls(low_hz=round(low, 1), high_hz=round(high, 1))
 
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """float32 [N] -> float32 [N]; an upper edge above 0.45 of the rate has no effect."""
@@ -154,33 +152,24 @@ class Band(Section):
         return RINGS_PERIODS / self.low_hz
 
     def sections(self, sample_rate_hz: int) -> np.ndarray:
-        """Biquads, float32 [1 or 3, 6]."""
-        sections = [_edge(self.low_hz, quality, sample_rate_hz, -1.0) for quality in BUTTERWORTH_2]
+        """Biquads [1 or 3, 6]."""
+        sections = [edge(self.low_hz, quality, sample_rate_hz, -1.0) for quality in BUTTERWORTH_2]
         if self.high_hz < 0.45 * sample_rate_hz:
-            sections += [_edge(self.high_hz, quality, sample_rate_hz, 1.0) for quality in BUTTERWORTH_4]
-        return np.array(sections, np.float32)
+            sections += [edge(self.high_hz, quality, sample_rate_hz, 1.0) for quality in BUTTERWORTH_4]
+        return np.array(sections)
 
 
 def filtered(pcm: np.ndarray, sample_rate_hz: int, effects: Sequence[Filter | Band]) -> np.ndarray:
     """float32 [N] through several of these, one after the other, in one pass over the samples -> float32 [N].
 
     A filter is late by as much as its impulse response takes to its peak; the output is early by so much, so that a
-    click comes out at the sample at which it went in. A word goes through the recursion, longer sounds through FFTs, in
-    half the time.
+    click comes out at the sample at which it went in.
     """
-    from scipy import signal
-
     sections = np.concatenate([effect.sections(sample_rate_hz) for effect in effects])
-    by_recursion = len(pcm) < RECURSION_S * sample_rate_hz
-    heard_s = LATEST_PEAK_S if by_recursion else max(RINGS_S, *(effect.rings_s for effect in effects))
-    impulse = np.zeros(1 << (round(heard_s * sample_rate_hz) - 1).bit_length(), np.float32)
-    impulse[0] = 1.0
-    response = signal.sosfilt(sections, impulse)
+    rings_s = max(RINGS_S, *(effect.rings_s for effect in effects))
+    response = impulse_response(sections, round(rings_s * sample_rate_hz))
     late = int(np.abs(response[: round(LATEST_PEAK_S * sample_rate_hz)]).argmax())
-    if by_recursion:
-        return signal.sosfilt(sections, np.concatenate([pcm, np.zeros(late, np.float32)]))[late:]
-    block = max(BLOCK_SAMPLES, RESPONSES_A_BLOCK * len(response))
-    return Response(response, [block]).apply(pcm)[late : late + len(pcm)]
+    return convolved(pcm, response, late)
 
 
 class Scramble(Section):
@@ -191,7 +180,7 @@ class Scramble(Section):
     @classmethod
     def sample(cls, rng: np.random.Generator, samples: int, sample_rate_hz: int) -> Scramble:
         """Parts of PART_S each, at least two, never in their own order."""
-        parts = max(2, round(samples / sample_rate_hz / rng.uniform(*PART_S)))
+        parts = max(2, round(samples / sample_rate_hz / between(rng, PART_S)))
         order = rng.permutation(parts)
         while (np.diff(order) == 1).all():
             order = rng.permutation(parts)
@@ -200,48 +189,19 @@ class Scramble(Section):
     def apply(self, pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """float32 [N] -> float32 [N], without clicks where parts meet."""
         edges = np.linspace(0, len(pcm), len(self.order) + 1).astype(int)
-        return np.concatenate([fade_edges(pcm[edges[part] : edges[part + 1]], sample_rate_hz) for part in self.order])
+        parts = [pcm[edges[part] : edges[part + 1]].copy() for part in self.order]
+        for part in parts:
+            fade_edges(part, sample_rate_hz)
+        return np.concatenate(parts)
 
 
-def _shelf(corner_hz: float, gain_db: float, rate: int, side: float) -> list[float]:
-    """A shelf of slope 1 above (side 1) or below (side -1) the corner."""
-    a, w = 10.0 ** (gain_db / 40.0), 2.0 * math.pi * corner_hz / rate
-    cosine, root = side * math.cos(w), math.sqrt(2.0 * a) * math.sin(w)
-    b = [a * (a + 1 + (a - 1) * cosine + root), -2 * side * a * (a - 1 + (a + 1) * cosine)]
-    b.append(a * (a + 1 + (a - 1) * cosine - root))
-    c = [a + 1 - (a - 1) * cosine + root, 2 * side * (a - 1 - (a + 1) * cosine), a + 1 - (a - 1) * cosine - root]
-    return _biquad(b, c)
-
-
-def _bell(centre_hz: float, gain_db: float, rate: int) -> list[float]:
-    """A peak or dip of quality 0.7 around the centre."""
-    a, w = 10.0 ** (gain_db / 40.0), 2.0 * math.pi * centre_hz / rate
-    alpha, cosine = math.sin(w) / (2.0 * 0.7), math.cos(w)
-    return _biquad([1 + alpha * a, -2 * cosine, 1 - alpha * a], [1 + alpha / a, -2 * cosine, 1 - alpha / a])
-
-
-def _edge(corner_hz: float, quality: float, rate: int, side: float) -> list[float]:
-    """A low-pass (side 1) or high-pass (side -1) of second order, from the same cookbook."""
-    w = 2.0 * math.pi * corner_hz / rate
-    cosine, alpha = math.cos(w), math.sin(w) / (2.0 * quality)
-    passed = 1.0 - side * cosine
-    return _biquad([0.5 * passed, side * passed, 0.5 * passed], [1 + alpha, -2 * cosine, 1 - alpha])
-
-
-def _biquad(forward: list[float], back: list[float]) -> list[float]:
-    """As scipy's second-order sections are written: divided by the first coefficient of what is fed back."""
-    return [value / back[0] for value in (*forward, *back)]
-
-
-def fade_edges(pcm: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """A copy of float32 [N] whose first and last 5 ms rise from and fall to silence, so that a cut does not click."""
-    faded = pcm.copy()
+def fade_edges(pcm: np.ndarray, sample_rate_hz: int) -> None:
+    """Makes the first and last 5 ms of float32 [N] rise from and fall to silence, so that a cut does not click."""
     samples = min(round(FADE_S * sample_rate_hz), len(pcm) // 2)
     if samples:
         ramp = _ramp(samples)
-        faded[:samples] *= ramp
-        faded[-samples:] *= ramp[::-1]
-    return faded
+        pcm[:samples] *= ramp
+        pcm[-samples:] *= ramp[::-1]
 
 
 @lru_cache(maxsize=64)

@@ -6,8 +6,12 @@ from functools import cache
 
 import numpy as np
 
+from synth.biquads import BUTTERWORTH_4, edge, impulse_response
+from synth.convolve import convolved
+
 FRAME_MS = 10
 RUMBLE_HZ = 200.0
+RINGS_S = 0.03  # of what leaves it out; then it is 100 dB down
 SMOOTH_FRAMES = 5
 FLOOR_PERCENTILE = 10  # the take's noise level: a tenth of it is expected to be quieter than the word
 RANGE_SHARE = 0.4  # the word begins this far up from the noise level to the loudest frame, in dB ...
@@ -38,16 +42,13 @@ def word_bounds(take: np.ndarray, sample_rate_hz: int) -> tuple[int, int]:
 
 def _without_rumble(take: np.ndarray, rate: int) -> np.ndarray:
     """A word is as loud without what lies below 200 Hz; mains hum and handled microphones are not."""
-    from scipy import signal
-
-    return signal.sosfilt(_above_rumble(rate), take)
+    return convolved(take, _above_rumble(rate))
 
 
 @cache
 def _above_rumble(rate: int) -> np.ndarray:
-    from scipy import signal
-
-    return signal.butter(4, RUMBLE_HZ, "highpass", fs=rate, output="sos")
+    sections = np.array([edge(RUMBLE_HZ, quality, rate, -1.0) for quality in BUTTERWORTH_4])
+    return impulse_response(sections, round(RINGS_S * rate))
 
 
 def _levels_db(take: np.ndarray, frame: int) -> np.ndarray:

@@ -6,10 +6,14 @@ from functools import cache
 
 import numpy as np
 
+from synth.biquads import BUTTERWORTH_2, edge, impulse_response
+from synth.convolve import convolved
+
 FRAME_MS = 30
 HOP_MS = 10
 LOWEST_HZ, HIGHEST_HZ = 75.0, 500.0  # of the voice's pitch
 LOW_CUT_HZ, HIGH_CUT_HZ = 150.0, 1200.0  # where vowels are strong; below it mains hum is periodic, too
+RINGS_S = 0.03  # of what leaves out the rest; then it is 100 dB down
 VOICED_CORRELATION = 0.7
 
 
@@ -19,9 +23,7 @@ def voiced_s(pcm: np.ndarray, sample_rate_hz: int) -> float:
     A frame is voiced if its normalised cross-correlation with the same signal, one pitch period later, reaches 0.7
     (the NCCF of Talkin, "A robust algorithm for pitch tracking", 1995).
     """
-    from scipy import signal
-
-    pcm = signal.sosfilt(_where_vowels_are(sample_rate_hz), pcm)
+    pcm = convolved(pcm, _where_vowels_are(sample_rate_hz))
     frame, hop = (sample_rate_hz * ms // 1000 for ms in (FRAME_MS, HOP_MS))
     shortest, longest = int(sample_rate_hz / HIGHEST_HZ), int(sample_rate_hz / LOWEST_HZ)
     if len(pcm) < frame + longest:
@@ -32,10 +34,9 @@ def voiced_s(pcm: np.ndarray, sample_rate_hz: int) -> float:
 
 @cache
 def _where_vowels_are(rate: int) -> np.ndarray:
-    from scipy import signal
-
-    band = [LOW_CUT_HZ, min(HIGH_CUT_HZ, 0.45 * rate)]
-    return signal.butter(2, band, "bandpass", fs=rate, output="sos")
+    edges = ((LOW_CUT_HZ, -1.0), (min(HIGH_CUT_HZ, 0.45 * rate), 1.0))
+    sections = np.array([edge(hz, quality, rate, side) for hz, side in edges for quality in BUTTERWORTH_2])
+    return impulse_response(sections, round(RINGS_S * rate))
 
 
 def _periodicity(stretches: np.ndarray, frame: int, shortest: int) -> np.ndarray:

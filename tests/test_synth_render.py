@@ -79,7 +79,8 @@ def test_a_click_at_the_end_of_a_word_stays_at_its_end_through_speed_filter_and_
             size_m=(5.0, 4.0, 2.6), source_m=(1.0, 1.0, 1.0), microphone_m=(3.0, 2.0, 1.0), rt60_s=0.4, tail_seed=1
         )
         speed = Speed(factor=factor)
-        sound = speed.apply(fade_edges(word, RATE_HZ), RATE_HZ)
+        fade_edges(word, RATE_HZ)
+        sound = speed.apply(word, RATE_HZ)
         assert len(sound) == round(12000 / factor) == speed.samples(12000)
         sound = Filter(low_db=3.0, middle_db=-3.0, high_db=3.0).apply(sound, RATE_HZ)
         sound = room.apply(sound, RATE_HZ)

@@ -32,7 +32,7 @@ def _made(told: tuple[tuple[str, ...], Config, str], start: int, stop: int) -> l
 
 @lru_cache(maxsize=1)
 def _clips(phrases: tuple[str, ...], config: Config, language: str) -> Clips:
-    # Half a second of loading, in which espeak's processes can speak.
-    threading.Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
+    # A quarter of a second of loading, in which espeak's processes can speak.
+    threading.Thread(target=import_module, args=("scipy.fft",), daemon=True).start()
     folder = speak_clips(phrases, casting=Casting(language), amounts=FEW)
     return open_clips(folder, config, phrases, spoken=True)
