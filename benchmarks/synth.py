@@ -28,7 +28,7 @@ from unittest import mock
 import numpy as np
 import soundfile
 import soxr
-from scipy import fft, signal
+from scipy import fft
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # instead of this folder, whose synth.py is not the package
 
@@ -50,7 +50,6 @@ PARTS = {  # the functions whose time is told apart
 }
 LIBRARIES = {  # the same time in another cut: what libraries compute for them
     "library_fft": [(fft, "rfft"), (fft, "irfft"), (fft, "dct")],
-    "library_recursion": [(signal, "sosfilt")],
     "library_resampling": [(soxr, "resample")],
     "library_coding": [(soundfile, "write"), (soundfile, "read")],
 }

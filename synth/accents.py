@@ -54,6 +54,7 @@ class Accents:
     def __init__(self, homes: Sequence[str] = HOMES) -> None:
         self._engine = EspeakEngine(names=list(homes))
         self._known: dict[tuple[str, str], bool] = {}
+        self._tails: dict[str, int] = {}
 
     def say(self, phrase: Pronunciation, home: str, rng: np.random.Generator) -> str | None:
         """The text that makes a voice of the language `home` say the phrase; None if it has no way to.
@@ -86,10 +87,16 @@ class Accents:
     def _has(self, home: str, sound: str) -> bool:
         """Whether a language has a sound: espeak says nothing more from the first one on that it does not know."""
         if (home, sound) not in self._known:
-            voice = EspeakParams(voice=home)
-            alone, after = (self._engine.speak(f"[[{text}]]", voice) for text in (TAIL, f"{sound}|t|{TAIL}"))
-            self._known[home, sound] = len(after) > len(alone)
+            self._known[home, sound] = self._samples(home, f"{sound}|t|{TAIL}") > self._alone(home)
         return self._known[home, sound]
+
+    def _alone(self, home: str) -> int:
+        if home not in self._tails:
+            self._tails[home] = self._samples(home, TAIL)
+        return self._tails[home]
+
+    def _samples(self, home: str, text: str) -> int:
+        return len(self._engine.speak(f"[[{text}]]", EspeakParams(voice=home)))
 
 
 def _stressed(sounds: Iterable[str], stress: str) -> list[str]:

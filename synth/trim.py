@@ -34,8 +34,9 @@ def word_bounds(take: np.ndarray, sample_rate_hz: int) -> tuple[int, int]:
     if len(take) < SMOOTH_FRAMES * frame:
         return 0, len(take)
     levels_db = _levels_db(_without_rumble(take, sample_rate_hz), frame)
-    starts, stops = _sounds(levels_db >= _threshold_db(levels_db))
-    first, last = _joined(starts, stops, _main_sound(levels_db - _threshold_db(levels_db), starts, stops))
+    above_db = levels_db - _threshold_db(levels_db)
+    starts, stops = _sounds(above_db >= 0.0)
+    first, last = _joined(starts, stops, _main_sound(above_db, starts, stops))
     margin = sample_rate_hz // 1000
     return max(first * frame - LEAD_MS * margin, 0), min(last * frame + TAIL_MS * margin, len(take))
 

@@ -41,10 +41,12 @@ def _where_vowels_are(rate: int) -> np.ndarray:
 
 def _periodicity(stretches: np.ndarray, frame: int, shortest: int) -> np.ndarray:
     """The largest NCCF [T] of each stretch's first `frame` samples at lags from `shortest` to what is left."""
+    from scipy import fft
+
     lags = np.arange(shortest, stretches.shape[1] - frame + 1)
     size = 1 << (stretches.shape[1] + frame - 1).bit_length()
-    spectra = np.fft.rfft(stretches, size) * np.conj(np.fft.rfft(stretches[:, :frame], size))
-    products = np.fft.irfft(spectra, size)[:, lags]
+    spectra = fft.rfft(stretches, size) * np.conj(fft.rfft(stretches[:, :frame], size))
+    products = fft.irfft(spectra, size)[:, lags]
     sums = np.cumsum(np.pad(np.square(stretches), ((0, 0), (1, 0))), axis=1)
     energies = sums[:, lags + frame] - sums[:, lags]
     return (products / np.sqrt(sums[:, frame, None] * energies + 1e-12)).max(axis=1)
