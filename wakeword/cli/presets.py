@@ -42,7 +42,7 @@ BRIEF = {  # what `enroll` has the time for
     "synth": {"codec_probability": 0.0},  # most of what rendering costs
     "train": {"batch_size": 24, "max_steps": 28, "warmup_steps": 6, "learning_rate": 4e-3},
 }
-BRIEF_EXAMPLES = 200  # no multiple of a batch, so that batches differ
+BRIEF_EXAMPLES = 400  # no multiple of a batch, so that batches differ
 
 
 def typed(config: Config, takes: bool = False) -> Config:
