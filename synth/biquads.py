@@ -14,7 +14,7 @@ import numpy as np
 BUTTERWORTH_2, BUTTERWORTH_4 = (0.7071,), (0.5412, 1.3066)  # the qualities of the sections of a filter of this order
 
 
-def impulse_response(sections: np.ndarray, samples: int) -> np.ndarray:
+def biquad_response(sections: np.ndarray, samples: int) -> np.ndarray:
     """float32 [at least so many samples], in which the filter must have rung out: what is later would come first.
 
     `sections` is [S, 6]. The spectrum is known without the recursion: that of one polynomial over the other's.

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from synth.biquads import BUTTERWORTH_2, BUTTERWORTH_4, bell, edge, impulse_response, shelf
+from synth.biquads import BUTTERWORTH_2, BUTTERWORTH_4, bell, biquad_response, edge, shelf
 from synth.convolve import convolved
 from synth.draws import between
 from wakeword.config import Config
@@ -167,7 +167,7 @@ def filtered(pcm: np.ndarray, sample_rate_hz: int, effects: Sequence[Filter | Ba
     """
     sections = np.concatenate([effect.sections(sample_rate_hz) for effect in effects])
     rings_s = max(RINGS_S, *(effect.rings_s for effect in effects))
-    response = impulse_response(sections, round(rings_s * sample_rate_hz))
+    response = biquad_response(sections, round(rings_s * sample_rate_hz))
     late = int(np.abs(response[: round(LATEST_PEAK_S * sample_rate_hz)]).argmax())
     return convolved(pcm, response, late)
 

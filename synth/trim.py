@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from synth.biquads import BUTTERWORTH_4, edge, impulse_response
+from synth.biquads import BUTTERWORTH_4, biquad_response, edge
 from synth.convolve import convolved
 
 FRAME_MS = 10
@@ -49,7 +49,7 @@ def _without_rumble(take: np.ndarray, rate: int) -> np.ndarray:
 @cache
 def _above_rumble(rate: int) -> np.ndarray:
     sections = np.array([edge(RUMBLE_HZ, quality, rate, -1.0) for quality in BUTTERWORTH_4])
-    return impulse_response(sections, round(RINGS_S * rate))
+    return biquad_response(sections, round(RINGS_S * rate))
 
 
 def _levels_db(take: np.ndarray, frame: int) -> np.ndarray:

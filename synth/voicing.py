@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from synth.biquads import BUTTERWORTH_2, edge, impulse_response
+from synth.biquads import BUTTERWORTH_2, biquad_response, edge
 from synth.convolve import convolved
 
 FRAME_MS = 30
@@ -36,7 +36,7 @@ def voiced_s(pcm: np.ndarray, sample_rate_hz: int) -> float:
 def _where_vowels_are(rate: int) -> np.ndarray:
     edges = ((LOW_CUT_HZ, -1.0), (min(HIGH_CUT_HZ, 0.45 * rate), 1.0))
     sections = np.array([edge(hz, quality, rate, side) for hz, side in edges for quality in BUTTERWORTH_2])
-    return impulse_response(sections, round(RINGS_S * rate))
+    return biquad_response(sections, round(RINGS_S * rate))
 
 
 def _periodicity(stretches: np.ndarray, frame: int, shortest: int) -> np.ndarray:
