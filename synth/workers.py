@@ -66,11 +66,15 @@ def _start(shared: Any) -> None:
     global _shared
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the workers in order
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
-    """A parent that was killed ends nobody: without this its workers would wait for it for ever."""
+def end_with_parent() -> None:
+    """In a worker: a parent that was killed ends nobody, and without this they would wait for it for ever."""
+    threading.Thread(target=_outlive_no_parent, daemon=True).start()
+
+
+def _outlive_no_parent() -> None:
     multiprocessing.parent_process().join()
     os._exit(1)
 

@@ -160,6 +160,34 @@ def test_ctrl_c_while_the_process_that_speaks_is_starting_is_no_traceback(tmp_pa
     assert (process.returncode, complaint) == (130, "")
 
 
+@pytest.mark.skipif(not espeak.FORKS, reason="only Linux has the process that others are forked from")
+def test_processes_that_speak_end_with_one_that_was_killed(tmp_path: Path) -> None:
+    speak = ["speak", "hey computer", "-n", "2000", "--out", str(tmp_path / "clips")]
+    command = [sys.executable, "-m", "wakeword", *speak]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        while process.poll() is None and not list(tmp_path.rglob("*.wav")):
+            time.sleep(0.01)
+        assert process.poll() is None
+        process.kill()
+    end = time.monotonic() + 60
+    while (left := _in_session(process.pid)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not left
+
+
+def _in_session(session: int) -> list[str]:
+    """The processes of it that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, its_session = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:  # it has ended
+            continue
+        if int(its_session) == session and state != "Z":
+            found.append(stat.parent.name)
+    return found
+
+
 def _forks(parent: int) -> bool:
     """Whether a process has started the one that others are forked from, which is busy importing for a while."""
     for folder in Path("/proc").glob("[0-9]*"):

@@ -25,6 +25,7 @@ import numpy as np
 from synth.voices import DroppedClip, Spoken, SpokenClip, VoiceParams, length_problems
 from synth.voices.espeak_data import MAX_DATA_PATH_BYTES, checked_names, installed_data, library_path, short_path
 from synth.voices.reading import TRIES, reader
+from synth.workers import end_with_parent
 from wakeword.audio import to_float, write
 from wakeword.errors import DataError
 
@@ -232,7 +233,7 @@ def _start_server() -> None:
 
 
 def _in_fresh_process(data: str, folder: str, batch: Batch, tries: int = TRIES) -> list[tuple[int, float]]:
-    with ProcessPoolExecutor(1, mp_context=get_context(STARTED_BY)) as process:
+    with ProcessPoolExecutor(1, get_context(STARTED_BY), end_with_parent) as process:
         try:
             return process.submit(_speak_batch, data, folder, batch).result()
         except BrokenProcessPool:
